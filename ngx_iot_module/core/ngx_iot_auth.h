@@ -1,0 +1,79 @@
+
+/*
+ * Copyright (C) the ngx_iot authors
+ */
+
+
+#ifndef _NGX_IOT_AUTH_H_INCLUDED_
+#define _NGX_IOT_AUTH_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_iot_error.h"
+
+
+/*
+ * Who asks.  Found once per credential, kept in a cache of the worker, and
+ * handed to every SQL function as its first parameter (iot.principal).
+ */
+
+/* roles, also the "who may" bits of a route */
+#define NGX_IOT_PUBLIC    0x0001      /* nobody in particular */
+#define NGX_IOT_SYSTEM    0x0002      /* SYS_ADMIN */
+#define NGX_IOT_TENANT    0x0004      /* TENANT_ADMIN */
+#define NGX_IOT_CUSTOMER  0x0008      /* CUSTOMER_USER */
+#define NGX_IOT_DEVICE    0x0010
+#define NGX_IOT_REFRESH   0x0020      /* the holder of a refresh token */
+
+#define NGX_IOT_ANY_USER                                                      \
+    (NGX_IOT_SYSTEM|NGX_IOT_TENANT|NGX_IOT_CUSTOMER)
+
+
+typedef struct {
+    ngx_uint_t       role;            /* one of the bits above */
+    u_char           tenant[36];      /* UUIDs in text; zeros: none */
+    u_char           customer[36];
+    u_char           user[36];
+    u_char           device[36];
+    u_char           session[36];
+    ngx_str_t        name;            /* e-mail of a user, name of a device */
+    unsigned         is_public:1;     /* read-only token of a public customer */
+    unsigned         has_tenant:1;
+    unsigned         has_customer:1;
+    unsigned         has_user:1;
+    unsigned         has_device:1;
+    unsigned         has_session:1;
+} ngx_iot_principal_t;
+
+
+/*
+ * Call-back of an authentication.  rc NGX_OK: principal is set, valid during
+ * the call (copy what you keep).  NGX_ERROR: err says why.
+ */
+typedef void (*ngx_iot_auth_done_pt)(void *data, ngx_int_t rc,
+    ngx_iot_principal_t *principal, ngx_iot_error_t *err);
+
+
+/*
+ * Authenticate the text of a bearer token (a JWT, or an API key).  NGX_OK:
+ * answered from the cache, *principal filled; NGX_AGAIN: done() will be
+ * called unless *pending is abandoned by ngx_iot_auth_abandon(); NGX_ERROR:
+ * *err filled.
+ */
+ngx_int_t ngx_iot_auth_bearer(ngx_str_t *token, ngx_iot_principal_t *principal,
+    ngx_iot_error_t *err, ngx_iot_auth_done_pt done, void *data,
+    void **pending, ngx_log_t *log);
+
+void ngx_iot_auth_abandon(void *pending);
+
+/* The row literal of iot.principal, zero-terminated, in pool. */
+ngx_int_t ngx_iot_principal_text(ngx_iot_principal_t *principal,
+    ngx_str_t *address, ngx_str_t *out, ngx_pool_t *pool);
+
+
+ngx_int_t ngx_iot_auth_init_process(ngx_cycle_t *cycle);
+
+
+#endif /* _NGX_IOT_AUTH_H_INCLUDED_ */
