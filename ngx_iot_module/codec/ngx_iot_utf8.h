@@ -12,20 +12,33 @@
 
 
 /*
- * One character at p that is not ASCII: its length, 2 to 4, or 0 when the
- * bytes are no well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates,
- * nothing above U+10FFFF) or are cut off.
+ * State of a check that goes on over several buffers, all zero at the start.
+ * The text is whole when "need" is 0.
  */
-ngx_uint_t ngx_iot_utf8_char(u_char *p, u_char *last);
 
-/* NGX_OK, NGX_DECLINED: not UTF-8; U+0000 is a character like others here */
-ngx_int_t ngx_iot_utf8_check(u_char *p, size_t len);
+typedef struct {
+    u_char      need;               /* continuation bytes still to come */
+    u_char      low;                /* bounds of the next of them */
+    u_char      high;
+} ngx_iot_utf8_t;
 
-/* the number of characters of a text that is known to be UTF-8 */
-size_t ngx_iot_utf8_count(u_char *p, size_t len);
 
-/* the greatest n <= max such that the first n bytes cut no character */
-size_t ngx_iot_utf8_cut(u_char *p, size_t len, size_t max);
+/*
+ * RFC 3629: NGX_OK or NGX_ERROR.  No overlong forms, no surrogates, nothing
+ * over U+10FFFF; an error is found at the first byte that cannot belong.
+ */
+
+ngx_int_t ngx_iot_utf8_update(ngx_iot_utf8_t *u, const u_char *p,
+    const u_char *end);
+ngx_int_t ngx_iot_utf8_check(const u_char *p, size_t len);
+
+/*
+ * The strings of MQTT (5.0, section 1.5.4): also no U+0000, and none of what
+ * a receiver may refuse: control characters U+0001..001F and U+007F..009F,
+ * noncharacters.
+ */
+
+ngx_int_t ngx_iot_utf8_check_mqtt(const u_char *p, size_t len);
 
 
 #endif /* _NGX_IOT_UTF8_H_INCLUDED_ */
