@@ -47,11 +47,10 @@ ngx_int_t ngx_iot_decimal_integral(ngx_iot_decimal_t *dec);
 ngx_int_t ngx_iot_decimal_long(ngx_iot_decimal_t *dec, int64_t *value);
 
 /*
- * Correctly rounded.  NGX_OK, NGX_DECLINED: beyond the finite doubles,
- * NGX_ERROR: no memory (numbers of more than 500 digits only).
+ * Correctly rounded, of any number of digits.  NGX_OK, NGX_DECLINED: beyond
+ * the finite doubles.
  */
-ngx_int_t ngx_iot_decimal_double(ngx_iot_decimal_t *dec, double *value,
-    ngx_iot_alloc_t *alloc);
+ngx_int_t ngx_iot_decimal_double(ngx_iot_decimal_t *dec, double *value);
 
 /*
  * The text without exponent, keeping the zeros that were written.  The size

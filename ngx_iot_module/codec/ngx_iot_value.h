@@ -26,7 +26,7 @@ typedef struct {
     union {
         int64_t       l;              /* BOOL: 0 or 1; LONG */
         double        d;              /* DOUBLE: always finite */
-        ngx_str_t     s;              /* TEXT: UTF-8 without NUL; JSON: compact */
+        ngx_str_t     s;              /* TEXT: no NUL; JSON: compact */
     } u;
 } ngx_iot_value_t;
 
