@@ -1,0 +1,78 @@
+
+/*
+ * Copyright (C) the ngx_iot authors
+ */
+
+
+#ifndef _NGX_HTTP_IOT_MODULE_H_INCLUDED_
+#define _NGX_HTTP_IOT_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "../core/ngx_iot_auth.h"
+#include "ngx_http_iot_dialect.h"
+
+
+typedef struct {
+    ngx_iot_dialect_t     *dialect;
+    ngx_flag_t             cors;
+} ngx_http_iot_loc_conf_t;
+
+
+/*
+ * What the variables $iot_tenant, $iot_device and $iot_user are read from.
+ * Anything that learns who asks fills it, also when the answer is a refusal.
+ * The context of the module for a request is this structure; the strings live
+ * in the pool of the request.
+ */
+
+typedef struct {
+    ngx_str_t              tenant;
+    ngx_str_t              device;
+    ngx_str_t              user;
+    ngx_http_iot_call_t   *call;
+} ngx_http_iot_ctx_t;
+
+
+/* The context of the request, made when there is none; NULL: no memory. */
+ngx_http_iot_ctx_t *ngx_http_iot_get_ctx(ngx_http_request_t *r);
+
+/* Fill the context from a principal (copied). */
+void ngx_http_iot_set_ctx(ngx_http_request_t *r,
+    ngx_iot_principal_t *principal);
+
+
+/* content handlers */
+ngx_int_t ngx_http_iot_device_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_iot_health_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_iot_ready_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_iot_metrics_handler(ngx_http_request_t *r);
+
+
+/*
+ * CORS: adds the headers of an actual request to the answer; a preflight is
+ * answered by ngx_http_iot_cors_preflight() (NGX_DECLINED: it is none).
+ * allow is a bit mask of NGX_HTTP_GET and the like.
+ */
+ngx_int_t ngx_http_iot_cors_headers(ngx_http_request_t *r);
+ngx_int_t ngx_http_iot_cors_preflight(ngx_http_request_t *r);
+
+/* Adds a header to the answer; key and value are not copied. */
+ngx_int_t ngx_http_iot_add_header(ngx_http_request_t *r, char *key,
+    ngx_str_t *value);
+
+/*
+ * Sends a whole answer of one buffer (body NULL or empty: none), type NULL:
+ * no Content-Type.  Returns what the output filters say.
+ */
+ngx_int_t ngx_http_iot_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_str_t *body);
+
+
+extern ngx_module_t  ngx_http_iot_module;
+
+
+#endif /* _NGX_HTTP_IOT_MODULE_H_INCLUDED_ */
