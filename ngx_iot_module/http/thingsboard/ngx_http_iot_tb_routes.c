@@ -1,0 +1,360 @@
+
+/*
+ * Copyright (C) the ngx_iot authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_iot_tb.h"
+
+
+/*
+ * The ThingsBoard dialect: who may call what.  A row names either the SQL
+ * function that does the work, or a handler in C; with both, the handler works
+ * on the body first and then goes on into the function.
+ */
+
+
+#define ANY   NGX_IOT_ANY_USER
+#define CUS   NGX_IOT_CUSTOMER
+#define PUB   NGX_IOT_PUBLIC
+#define SYS   NGX_IOT_SYSTEM
+#define TEN   NGX_IOT_TENANT
+
+#define BODY    NGX_HTTP_IOT_BODY
+#define OPT     NGX_HTTP_IOT_OPT_BODY
+#define READ    NGX_HTTP_IOT_READ
+#define STREAM  NGX_HTTP_IOT_STREAM
+#define TEXT    NGX_HTTP_IOT_TEXT_ERRORS
+
+#define ALL  NGX_HTTP_IOT_ANY_METHOD
+
+
+#define ngx_http_iot_tb_row(method, pattern, who, function, handler, flags)   \
+    { method, ngx_string(pattern), who, function, handler, flags,             \
+      { ngx_null_string, 0 } }
+
+#define ngx_http_iot_tb_sql(method, pattern, who, function, flags)            \
+    ngx_http_iot_tb_row(NGX_HTTP_##method, "/api/" pattern, who,              \
+                        "tb." function, NULL, flags)
+
+#define ngx_http_iot_tb_c(method, pattern, who, handler, flags)               \
+    ngx_http_iot_tb_row(NGX_HTTP_##method, "/api/" pattern, who, NULL,        \
+                        ngx_http_iot_tb_##handler, flags)
+
+#define ngx_http_iot_tb_both(method, pattern, who, function, handler, flags)  \
+    ngx_http_iot_tb_row(NGX_HTTP_##method, "/api/" pattern, who,              \
+                        "tb." function, ngx_http_iot_tb_##handler, flags)
+
+/* known to the dialect, not served yet */
+#define ngx_http_iot_tb_501(method, pattern, who)                             \
+    ngx_http_iot_tb_row(method, "/api/" pattern, who, NULL,                   \
+                        ngx_http_iot_tb_not_implemented, OPT)
+
+
+ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
+
+    /* sessions and the caller */
+
+    ngx_http_iot_tb_c(POST, "auth/login", PUB, login, BODY),
+    ngx_http_iot_tb_c(POST, "auth/login/public", PUB, login_public, BODY),
+    ngx_http_iot_tb_c(POST, "auth/token", PUB, token, BODY),
+    ngx_http_iot_tb_c(POST, "auth/logout", ANY, logout, OPT),
+    ngx_http_iot_tb_c(POST, "auth/changePassword", ANY, change_password, BODY),
+    ngx_http_iot_tb_sql(GET, "auth/user", ANY, "user_current", READ),
+    ngx_http_iot_tb_sql(GET, "noauth/userPasswordPolicy", PUB,
+                        "password_policy", READ),
+
+    /* tenants */
+
+    ngx_http_iot_tb_sql(GET, "tenant/{id}", SYS|TEN, "tenant_get", READ),
+    ngx_http_iot_tb_sql(GET, "tenant/info/{id}", SYS|TEN, "tenant_info_get",
+                        READ),
+    ngx_http_iot_tb_sql(POST, "tenant", SYS, "tenant_save", BODY),
+    ngx_http_iot_tb_sql(DELETE, "tenant/{id}", SYS, "tenant_delete", 0),
+    ngx_http_iot_tb_sql(GET, "tenants", SYS|TEN, "tenants", READ),
+    ngx_http_iot_tb_sql(GET, "tenants/list", SYS|TEN, "tenants_list", READ),
+    ngx_http_iot_tb_sql(GET, "tenantInfos", SYS, "tenant_infos", READ),
+
+    /* tenant profiles */
+
+    ngx_http_iot_tb_sql(GET, "tenantProfile/{id}", SYS, "tenant_profile_get",
+                        READ),
+    ngx_http_iot_tb_sql(GET, "tenantProfileInfo/{id}", SYS,
+                        "tenant_profile_info_get", READ),
+    ngx_http_iot_tb_sql(GET, "tenantProfileInfo/default", SYS,
+                        "tenant_profile_info_default", READ),
+    ngx_http_iot_tb_sql(POST, "tenantProfile", SYS, "tenant_profile_save",
+                        BODY),
+    ngx_http_iot_tb_sql(DELETE, "tenantProfile/{id}", SYS,
+                        "tenant_profile_delete", 0),
+    ngx_http_iot_tb_sql(POST, "tenantProfile/{id}/default", SYS,
+                        "tenant_profile_set_default", 0),
+    ngx_http_iot_tb_sql(GET, "tenantProfiles", SYS, "tenant_profiles", READ),
+    ngx_http_iot_tb_sql(GET, "tenantProfiles/list", SYS,
+                        "tenant_profiles_list", READ),
+    ngx_http_iot_tb_sql(GET, "tenantProfileInfos", SYS, "tenant_profile_infos",
+                        READ),
+    ngx_http_iot_tb_sql(GET, "usage", TEN, "usage", READ),
+
+    /* customers */
+
+    ngx_http_iot_tb_sql(GET, "customer/{id}", TEN|CUS, "customer_get", READ),
+    ngx_http_iot_tb_sql(GET, "customer/{id}/shortInfo", TEN|CUS,
+                        "customer_short_info", READ),
+    ngx_http_iot_tb_sql(GET, "customer/{id}/title", TEN|CUS, "customer_title",
+                        READ),
+    ngx_http_iot_tb_sql(POST, "customer", TEN, "customer_save", BODY),
+    ngx_http_iot_tb_sql(DELETE, "customer/{id}", TEN, "customer_delete", 0),
+    ngx_http_iot_tb_sql(GET, "customers", TEN, "customers", READ),
+    ngx_http_iot_tb_sql(GET, "customers/list", TEN, "customers_list", READ),
+    ngx_http_iot_tb_sql(GET, "tenant/customers", TEN, "customer_by_title",
+                        READ),
+
+    /* users */
+
+    ngx_http_iot_tb_sql(POST, "user", ANY, "user_save", BODY),
+    ngx_http_iot_tb_sql(GET, "user/{id}", ANY, "user_get", READ),
+    ngx_http_iot_tb_sql(GET, "user/tokenAccessEnabled", SYS|TEN,
+                        "user_token_access_enabled", READ),
+    ngx_http_iot_tb_sql(POST, "user/{id}/userCredentialsEnabled", SYS|TEN,
+                        "user_enable", 0),
+    ngx_http_iot_tb_sql(DELETE, "user/{id}", SYS|TEN, "user_delete", 0),
+    ngx_http_iot_tb_sql(GET, "users", TEN|CUS, "users", READ),
+    ngx_http_iot_tb_sql(GET, "users/list", TEN|CUS, "users_list", READ),
+    ngx_http_iot_tb_sql(GET, "users/info", TEN|CUS, "users_info", READ),
+    ngx_http_iot_tb_sql(GET, "tenant/{id}/users", SYS, "tenant_users", READ),
+    ngx_http_iot_tb_sql(GET, "customer/{id}/users", TEN, "customer_users",
+                        READ),
+
+    /* devices */
+
+    ngx_http_iot_tb_sql(POST, "device", TEN|CUS, "device_save", BODY),
+    ngx_http_iot_tb_both(POST, "device-with-credentials", TEN|CUS,
+                         "device_with_credentials", device_with_credentials,
+                         BODY),
+    ngx_http_iot_tb_sql(GET, "device/{id}", TEN|CUS, "device_get", READ),
+    ngx_http_iot_tb_sql(GET, "device/info/{id}", TEN|CUS, "device_info_get",
+                        READ),
+    ngx_http_iot_tb_sql(DELETE, "device/{id}", TEN, "device_delete", 0),
+    ngx_http_iot_tb_sql(POST, "customer/{customerId}/device/{deviceId}", TEN,
+                        "device_assign", 0),
+    ngx_http_iot_tb_sql(DELETE, "customer/device/{deviceId}", TEN,
+                        "device_unassign", 0),
+    ngx_http_iot_tb_sql(POST, "customer/public/device/{deviceId}", TEN,
+                        "device_assign_public", 0),
+    ngx_http_iot_tb_sql(GET, "device/{id}/credentials", TEN|CUS,
+                        "device_credentials_get", READ),
+    ngx_http_iot_tb_both(POST, "device/credentials", TEN,
+                         "device_credentials_save", credentials_save, BODY),
+    ngx_http_iot_tb_sql(GET, "tenant/devices", TEN, "tenant_devices", READ),
+    ngx_http_iot_tb_sql(GET, "tenant/device", TEN, "tenant_device_by_name",
+                        READ),
+    ngx_http_iot_tb_sql(GET, "tenant/deviceInfos", TEN, "tenant_device_infos",
+                        READ),
+    ngx_http_iot_tb_sql(GET, "customer/{id}/devices", TEN|CUS,
+                        "customer_devices", READ),
+    ngx_http_iot_tb_sql(GET, "customer/{id}/deviceInfos", TEN|CUS,
+                        "customer_device_infos", READ),
+    ngx_http_iot_tb_sql(GET, "devices", TEN|CUS, "devices_list", READ),
+    ngx_http_iot_tb_sql(GET, "devices/list", TEN|CUS, "devices_list", READ),
+    ngx_http_iot_tb_sql(GET, "device/types", TEN|CUS, "device_types", READ),
+    ngx_http_iot_tb_sql(POST, "tenant/{tenantId}/device/{deviceId}", TEN,
+                        "device_move", 0),
+    ngx_http_iot_tb_sql(GET, "devices/count/{type}/{deviceProfileId}", TEN|CUS,
+                        "device_count", READ),
+    ngx_http_iot_tb_sql(GET, "device-connectivity/{id}", TEN|CUS,
+                        "device_connectivity", READ),
+
+    /* device profiles */
+
+    ngx_http_iot_tb_sql(GET, "deviceProfile/{id}", TEN, "device_profile_get",
+                        READ),
+    ngx_http_iot_tb_sql(POST, "deviceProfile", TEN, "device_profile_save",
+                        BODY),
+    ngx_http_iot_tb_sql(DELETE, "deviceProfile/{id}", TEN,
+                        "device_profile_delete", 0),
+    ngx_http_iot_tb_sql(POST, "deviceProfile/{id}/default", TEN,
+                        "device_profile_set_default", 0),
+    ngx_http_iot_tb_sql(GET, "deviceProfileInfo/{id}", TEN|CUS,
+                        "device_profile_info_get", READ),
+    ngx_http_iot_tb_sql(GET, "deviceProfileInfo/default", TEN|CUS,
+                        "device_profile_info_default", READ),
+    ngx_http_iot_tb_sql(GET, "deviceProfiles", TEN, "device_profiles", READ),
+    ngx_http_iot_tb_sql(GET, "deviceProfileInfos", TEN|CUS,
+                        "device_profile_infos", READ),
+    ngx_http_iot_tb_sql(GET, "deviceProfileInfos/list", TEN,
+                        "device_profile_infos_list", READ),
+    ngx_http_iot_tb_sql(GET, "deviceProfile/names", TEN|CUS,
+                        "device_profile_names", READ),
+    ngx_http_iot_tb_sql(GET, "deviceProfile/devices/keys/timeseries", TEN,
+                        "profile_timeseries_keys", READ),
+    ngx_http_iot_tb_sql(GET, "deviceProfile/devices/keys/attributes", TEN,
+                        "profile_attribute_keys", READ),
+
+    /* telemetry and attributes */
+
+    ngx_http_iot_tb_sql(GET, "plugins/telemetry/{type}/{id}/keys/attributes",
+                        ANY, "attribute_keys", READ|TEXT),
+    ngx_http_iot_tb_sql(GET,
+                        "plugins/telemetry/{type}/{id}/keys/attributes/{scope}",
+                        ANY, "attribute_keys_scope", READ|TEXT),
+    ngx_http_iot_tb_sql(GET, "plugins/telemetry/{type}/{id}/values/attributes",
+                        ANY, "attribute_values", READ|TEXT),
+    ngx_http_iot_tb_sql(GET,
+        "plugins/telemetry/{type}/{id}/values/attributes/{scope}", ANY,
+        "attribute_values_scope", READ|TEXT),
+    ngx_http_iot_tb_sql(GET, "plugins/telemetry/{type}/{id}/keys/timeseries",
+                        ANY, "timeseries_keys", READ|TEXT),
+    ngx_http_iot_tb_sql(GET, "plugins/telemetry/{type}/{id}/values/timeseries",
+                        ANY, "timeseries_values", READ|STREAM|TEXT),
+    ngx_http_iot_tb_sql(GET,
+        "plugins/telemetry/{type}/{id}/values/timeseries/history", ANY,
+        "timeseries_history", READ|STREAM|TEXT),
+    ngx_http_iot_tb_both(POST, "plugins/telemetry/{deviceId}/{scope}", ANY,
+                         "attributes_save_device", attributes_save_device,
+                         BODY|TEXT),
+    ngx_http_iot_tb_both(POST, "plugins/telemetry/{type}/{id}/{scope}", ANY,
+                         "attributes_save", attributes_save, BODY|TEXT),
+    ngx_http_iot_tb_both(POST,
+                         "plugins/telemetry/{type}/{id}/attributes/{scope}",
+                         ANY, "attributes_save", attributes_save, BODY|TEXT),
+    ngx_http_iot_tb_both(POST,
+                         "plugins/telemetry/{type}/{id}/timeseries/{scope}",
+                         ANY, "timeseries_save", timeseries_save, BODY|TEXT),
+    ngx_http_iot_tb_both(POST,
+        "plugins/telemetry/{type}/{id}/timeseries/{scope}/{ttl}", ANY,
+        "timeseries_save_ttl", timeseries_save_ttl, BODY|TEXT),
+    ngx_http_iot_tb_sql(DELETE,
+                        "plugins/telemetry/{type}/{id}/timeseries/delete", ANY,
+                        "timeseries_delete", TEXT),
+    ngx_http_iot_tb_sql(DELETE, "plugins/telemetry/{deviceId}/{scope}", ANY,
+                        "attributes_delete_device", TEXT),
+    ngx_http_iot_tb_sql(DELETE, "plugins/telemetry/{type}/{id}/{scope}", ANY,
+                        "attributes_delete", TEXT),
+
+    /* settings, audit log, what clients ask for at their start */
+
+    ngx_http_iot_tb_sql(GET, "admin/settings/{key}", SYS, "admin_settings_get",
+                        READ),
+    ngx_http_iot_tb_sql(POST, "admin/settings", SYS, "admin_settings_save",
+                        BODY),
+    ngx_http_iot_tb_sql(GET, "admin/securitySettings", SYS,
+                        "security_settings_get", READ),
+    ngx_http_iot_tb_sql(POST, "admin/securitySettings", SYS,
+                        "security_settings_save", BODY),
+    ngx_http_iot_tb_sql(GET, "admin/jwtSettings", SYS, "jwt_settings_get",
+                        READ),
+    ngx_http_iot_tb_sql(GET, "audit/logs", SYS|TEN, "audit_logs", READ),
+    ngx_http_iot_tb_sql(GET, "audit/logs/customer/{id}", TEN,
+                        "audit_logs_customer", READ),
+    ngx_http_iot_tb_sql(GET, "audit/logs/user/{id}", TEN, "audit_logs_user",
+                        READ),
+    ngx_http_iot_tb_sql(GET, "audit/logs/entity/{type}/{id}", SYS|TEN,
+                        "audit_logs_entity", READ),
+    ngx_http_iot_tb_sql(GET, "system/params", ANY, "system_params", READ),
+    ngx_http_iot_tb_sql(GET, "system/info", ANY, "system_info", READ),
+    ngx_http_iot_tb_sql(GET, "uiSettings/helpBaseUrl", ANY, "help_base_url",
+                        READ),
+    ngx_http_iot_tb_sql(GET, "dashboard/serverTime", ANY, "server_time", READ),
+    ngx_http_iot_tb_sql(GET, "dashboard/maxDatapointsLimit", ANY,
+                        "max_datapoints", READ),
+
+    /* not yet */
+
+    ngx_http_iot_tb_501(ALL, "noauth/*", PUB),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "user/{id}/token", SYS|TEN),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "user/{id}/activationLink", SYS|TEN),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "user/{id}/activationLinkInfo", SYS|TEN),
+    ngx_http_iot_tb_501(NGX_HTTP_POST, "user/sendActivationMail", SYS|TEN),
+    ngx_http_iot_tb_501(ALL, "user/settings/*", ANY),
+    ngx_http_iot_tb_501(ALL, "user/dashboards/*", ANY),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "user/lastVisitedDashboards", TEN|CUS),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "users/assign/{id}", TEN|CUS),
+    ngx_http_iot_tb_501(ALL, "apiKey/*", ANY),
+    ngx_http_iot_tb_501(ALL, "apiKeys/*", ANY),
+    ngx_http_iot_tb_501(ALL, "auth/2fa/*", ANY),
+    ngx_http_iot_tb_501(ALL, "2fa/*", ANY),
+    ngx_http_iot_tb_501(NGX_HTTP_POST, "admin/settings/testMail", SYS),
+    ngx_http_iot_tb_501(NGX_HTTP_POST, "admin/jwtSettings", SYS),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/featuresInfo", SYS),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/systemInfo", SYS),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/updates", SYS),
+    ngx_http_iot_tb_501(NGX_HTTP_POST, "devices", TEN|CUS),
+    ngx_http_iot_tb_501(NGX_HTTP_POST, "device/bulk_import", TEN),
+    ngx_http_iot_tb_501(NGX_HTTP_POST|NGX_HTTP_DELETE,
+                        "customer/device/{name}/claim", TEN|CUS),
+    ngx_http_iot_tb_501(ALL, "asset/*", ANY),
+    ngx_http_iot_tb_501(ALL, "assets/*", ANY),
+    ngx_http_iot_tb_501(ALL, "assetProfile/*", ANY),
+    ngx_http_iot_tb_501(ALL, "assetProfiles", ANY),
+    ngx_http_iot_tb_501(ALL, "assetProfileInfo/*", ANY),
+    ngx_http_iot_tb_501(ALL, "assetProfileInfos/*", ANY),
+    ngx_http_iot_tb_501(ALL, "customer/{customerId}/asset/{id}", TEN),
+    ngx_http_iot_tb_501(ALL, "customer/public/asset/{id}", TEN),
+    ngx_http_iot_tb_501(ALL, "customer/asset/{id}", TEN),
+    ngx_http_iot_tb_501(ALL, "tenant/assets", TEN),
+    ngx_http_iot_tb_501(ALL, "tenant/asset", TEN),
+    ngx_http_iot_tb_501(ALL, "tenant/assetInfos", TEN),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "customer/{id}/assets", TEN|CUS),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "customer/{id}/assetInfos", TEN|CUS),
+    ngx_http_iot_tb_501(ALL, "dashboard/*", ANY),
+    ngx_http_iot_tb_501(ALL, "dashboards/*", ANY),
+    ngx_http_iot_tb_501(ALL, "customer/{customerId}/dashboard/{id}", TEN),
+    ngx_http_iot_tb_501(ALL, "customer/public/dashboard/{id}", TEN),
+    ngx_http_iot_tb_501(ALL, "tenant/dashboards", TEN),
+    ngx_http_iot_tb_501(ALL, "tenant/dashboard/home/info", TEN),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "tenant/{id}/dashboards", SYS),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "customer/{id}/dashboards", TEN|CUS),
+    ngx_http_iot_tb_501(ALL, "entityView/*", ANY),
+    ngx_http_iot_tb_501(ALL, "entityViews/*", ANY),
+    ngx_http_iot_tb_501(ALL, "customer/{customerId}/entityView/{id}", TEN),
+    ngx_http_iot_tb_501(ALL, "customer/public/entityView/{id}", TEN),
+    ngx_http_iot_tb_501(ALL, "customer/entityView/{id}", TEN),
+    ngx_http_iot_tb_501(ALL, "tenant/entityViews", TEN),
+    ngx_http_iot_tb_501(ALL, "tenant/entityView", TEN),
+    ngx_http_iot_tb_501(ALL, "tenant/entityViewInfos", TEN),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "customer/{id}/entityViews", TEN|CUS),
+    ngx_http_iot_tb_501(NGX_HTTP_GET, "customer/{id}/entityViewInfos",
+                        TEN|CUS),
+    ngx_http_iot_tb_501(ALL, "relation", ANY),
+    ngx_http_iot_tb_501(ALL, "relations/*", ANY),
+    ngx_http_iot_tb_501(ALL, "v2/relation", ANY),
+    ngx_http_iot_tb_501(ALL, "alarm/*", ANY),
+    ngx_http_iot_tb_501(ALL, "alarms", ANY),
+    ngx_http_iot_tb_501(ALL, "v2/alarm/*", ANY),
+    ngx_http_iot_tb_501(ALL, "v2/alarms", ANY),
+    ngx_http_iot_tb_501(ALL, "rpc/*", ANY),
+    ngx_http_iot_tb_501(ALL, "plugins/rpc/*", ANY),
+    ngx_http_iot_tb_501(ALL, "rule-engine/*", ANY),
+    ngx_http_iot_tb_501(ALL, "entitiesQuery/*", ANY),
+    ngx_http_iot_tb_501(ALL, "alarmsQuery/*", ANY),
+    ngx_http_iot_tb_501(ALL, "edqs/*", ANY),
+    ngx_http_iot_tb_501(ALL, "otaPackage/*", ANY),
+    ngx_http_iot_tb_501(ALL, "otaPackages/*", ANY),
+    ngx_http_iot_tb_501(ALL, "ruleChain/*", ANY),
+    ngx_http_iot_tb_501(ALL, "ruleChains/*", ANY),
+    ngx_http_iot_tb_501(ALL, "resource/*", ANY),
+    ngx_http_iot_tb_501(ALL, "widgetsBundle/*", ANY),
+    ngx_http_iot_tb_501(ALL, "widgetsBundles/*", ANY),
+    ngx_http_iot_tb_501(ALL, "widgetType/*", ANY),
+    ngx_http_iot_tb_501(ALL, "widgetTypes/*", ANY),
+    ngx_http_iot_tb_501(ALL, "edges/*", ANY),
+    ngx_http_iot_tb_501(ALL, "notification/*", ANY),
+    ngx_http_iot_tb_501(ALL, "notifications/*", ANY),
+    ngx_http_iot_tb_501(ALL, "queues/*", ANY),
+    ngx_http_iot_tb_501(ALL, "selfRegistration/*", ANY),
+    ngx_http_iot_tb_501(ALL, "signup/*", ANY),
+    ngx_http_iot_tb_501(ALL, "entityGroup/*", ANY),
+    ngx_http_iot_tb_501(ALL, "entityGroups/*", ANY),
+    ngx_http_iot_tb_501(ALL, "role/*", ANY),
+    ngx_http_iot_tb_501(ALL, "roles/*", ANY),
+    ngx_http_iot_tb_501(ALL, "groupPermission/*", ANY),
+    ngx_http_iot_tb_501(ALL, "permissions/*", ANY),
+    ngx_http_iot_tb_501(ALL, "whiteLabel/*", ANY),
+
+    ngx_http_iot_null_route
+};
