@@ -66,6 +66,7 @@ typedef struct {
     unsigned          fraction:1;
     unsigned          escaped:1;      /* the last string or key had a "\" */
     unsigned          blanks:1;       /* ngx_iot_json_skip() saw some */
+    unsigned          deep:1;         /* BAD because of max_depth */
     unsigned          nomem:1;        /* BAD because alloc returned NULL */
 } ngx_iot_json_t;
 
