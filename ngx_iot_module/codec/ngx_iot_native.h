@@ -68,14 +68,14 @@ typedef struct {
 /*
  * Reads type and size and moves *pos to the body, which need not be there
  * yet.  "protocol" is NGX_IOT_DETECT_NATIVE or NGX_IOT_DETECT_IOTMP.
- * NGX_DECLINED: no such type, refused at its first byte; NGX_BUSY: the body
- * is larger than "max" bytes.
+ * NGX_DECLINED: no such type, known as soon as it is there; NGX_BUSY: the
+ * body is larger than "max" bytes.
  */
 
 ngx_int_t ngx_iot_native_frame(ngx_iot_native_frame_t *frame,
     ngx_uint_t protocol, u_char **pos, u_char *end, size_t max);
 
-/* the four bytes at most of a frame without body; returns their end */
+/* a frame of two bytes; returns their end */
 
 u_char *ngx_iot_native_keep_alive(u_char *p, ngx_uint_t protocol);
 
@@ -214,9 +214,9 @@ ngx_int_t ngx_iot_iotmp_call(ngx_iot_iotmp_message_t *message,
     uint64_t *number, ngx_iot_iotmp_field_t **target);
 
 /*
- * A field as a value: NGX_OK, or NGX_DECLINED when it is of another type
- * (decode: NGX_ERROR, no memory).  All take NULL for a missing field and
- * decline it.
+ * A field as a value: NGX_OK, or NGX_DECLINED when it is of another type or
+ * missing (NULL).  get_tree() also returns NGX_BUSY and NGX_ERROR as
+ * ngx_iot_pson_decode() does.
  */
 
 ngx_int_t ngx_iot_iotmp_get_text(ngx_iot_iotmp_field_t *field,
@@ -231,7 +231,7 @@ ngx_int_t ngx_iot_iotmp_get_tree(ngx_iot_iotmp_field_t *field,
  * Building.  init() adds the stream id unless it is 0.  Everything else goes
  * as PSON of the connection's version, which has to be known, because small
  * clients read bare numbers as 32 bits.  set_*() replace an earlier value and
- * return NGX_OK, or NGX_BUSY when there is no room for another field.
+ * return NGX_OK, or NGX_DECLINED for an id that does not exist.
  */
 
 void ngx_iot_iotmp_init(ngx_iot_iotmp_message_t *message, ngx_uint_t type,
@@ -244,6 +244,8 @@ ngx_int_t ngx_iot_iotmp_set_pson(ngx_iot_iotmp_message_t *message,
     ngx_uint_t id, ngx_str_t *pson);
 ngx_int_t ngx_iot_iotmp_set_resource(ngx_iot_iotmp_message_t *message,
     ngx_str_t *text);
+
+/* as ngx_iot_native_size() and ngx_iot_native_write() */
 
 size_t ngx_iot_iotmp_size(ngx_iot_iotmp_message_t *message);
 u_char *ngx_iot_iotmp_write(u_char *p, ngx_iot_iotmp_message_t *message);

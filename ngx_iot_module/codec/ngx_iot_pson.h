@@ -62,6 +62,11 @@ ngx_int_t ngx_iot_pson_decode(ngx_iot_tree_t **out, ngx_uint_t version,
 ngx_int_t ngx_iot_pson_skip(ngx_uint_t version, u_char **pos, u_char *end,
     ngx_iot_tree_limit_t *limit);
 
+/* the same, and *value tells what it was; it has no items if a container */
+
+ngx_int_t ngx_iot_pson_scalar(ngx_iot_tree_t *value, ngx_uint_t version,
+    u_char **pos, u_char *end, ngx_iot_tree_limit_t *limit);
+
 /*
  * size() is exact and leaves its notes in the containers of the tree for
  * write(), which has to follow with the same version, and with nothing else

@@ -74,9 +74,17 @@ ngx_iot_pson_skip(ngx_uint_t version, u_char **pos, u_char *end,
 {
     ngx_iot_tree_t  root;
 
-    ngx_memzero(&root, sizeof(ngx_iot_tree_t));
+    return ngx_iot_pson_scalar(&root, version, pos, end, limit);
+}
 
-    return ngx_iot_pson_run(&root, version, pos, end, limit, NULL);
+
+ngx_int_t
+ngx_iot_pson_scalar(ngx_iot_tree_t *value, ngx_uint_t version, u_char **pos,
+    u_char *end, ngx_iot_tree_limit_t *limit)
+{
+    ngx_memzero(value, sizeof(ngx_iot_tree_t));
+
+    return ngx_iot_pson_run(value, version, pos, end, limit, NULL);
 }
 
 

@@ -10,6 +10,7 @@
 #include "ngx_iot_id.h"
 #include "ngx_iot_json.h"
 #include "ngx_iot_number.h"
+#include "ngx_iot_text.h"
 #include "ngx_iot_tree.h"
 
 
@@ -282,51 +283,14 @@ ngx_iot_tree_json_byte(u_char *p, u_char ch)
 
 
 /*
- * Bytes of the character at p, RFC 3629; 0 for none, and for U+0000, which
- * is to be replaced like one.
+ * Bytes of the character at p; 0 for none, and for U+0000, which is to be
+ * replaced like a byte that makes none.
  */
 
 static size_t
 ngx_iot_tree_json_utf8(u_char *p, u_char *end)
 {
-    size_t  n, i;
-    u_char  low, high;
-
-    if (*p < 0x80) {
-        return (*p != 0);
-    }
-
-    low = 0x80;
-    high = 0xbf;
-
-    if (*p >= 0xc2 && *p <= 0xdf) {
-        n = 2;
-
-    } else if (*p >= 0xe0 && *p <= 0xef) {
-        n = 3;
-        low = (*p == 0xe0) ? 0xa0 : low;
-        high = (*p == 0xed) ? 0x9f : high;
-
-    } else if (*p >= 0xf0 && *p <= 0xf4) {
-        n = 4;
-        low = (*p == 0xf0) ? 0x90 : low;
-        high = (*p == 0xf4) ? 0x8f : high;
-
-    } else {
-        return 0;
-    }
-
-    if ((size_t) (end - p) < n || p[1] < low || p[1] > high) {
-        return 0;
-    }
-
-    for (i = 2; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-
-    return n;
+    return (*p < 0x80) ? (*p != 0) : ngx_iot_text_char(p, end);
 }
 
 
