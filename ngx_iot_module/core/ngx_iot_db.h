@@ -73,6 +73,9 @@ struct ngx_iot_db_call_s {
     int                        lengths[NGX_IOT_DB_MAX_PARAMS];
     int                        formats[NGX_IOT_DB_MAX_PARAMS];
 
+    /* write lane only: the statement is a COPY, and this its data */
+    ngx_chain_t               *copy;
+
     /* the owner; done() is called exactly once unless abandoned */
     void                      *data;
     ngx_iot_db_done_pt         done;
@@ -94,6 +97,7 @@ struct ngx_iot_db_call_s {
     unsigned                   sent:1;
     unsigned                   retried:1;
     unsigned                   abandoned:1;
+    unsigned                   finished:1;
 };
 
 

@@ -1,0 +1,25 @@
+
+/*
+ * Copyright (C) the ngx_iot authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_iot_batch.h"
+#include "ngx_iot_db.h"
+#include "ngx_iot_service.h"
+#include "ngx_iot_zone.h"
+
+
+ngx_iot_service_t  ngx_iot_services[] = {
+
+    { "zone", ngx_iot_zone_init_process, ngx_iot_zone_exit_process },
+
+    { "db", ngx_iot_db_init_process, ngx_iot_db_exit_process },
+
+    { "batch", ngx_iot_batch_init_process, ngx_iot_batch_exit_process },
+
+    { NULL, NULL, NULL }
+};

@@ -1,0 +1,187 @@
+
+/*
+ * Copyright (C) the ngx_iot authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_iot_module.h"
+#include "ngx_iot_zone.h"
+
+
+static ngx_int_t ngx_iot_zone_init(ngx_shm_zone_t *shm_zone, void *data);
+static ngx_uint_t ngx_iot_slot_dead(ngx_iot_slot_t *slot);
+
+
+static ngx_uint_t         ngx_iot_slot = NGX_IOT_SLOTS;
+static ngx_iot_metrics_t  ngx_iot_metrics_nowhere;
+
+ngx_iot_metrics_t  *ngx_iot_metrics = &ngx_iot_metrics_nowhere;
+
+
+char *
+ngx_iot_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size,
+    ngx_shm_zone_t **zone)
+{
+    ngx_shm_zone_t  *shm_zone;
+
+    shm_zone = ngx_shared_memory_add(cf, name, size, &ngx_iot_module);
+    if (shm_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    shm_zone->init = ngx_iot_zone_init;
+    *zone = shm_zone;
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * After a reload with the same name and size the memory and all that is in it
+ * stays; both generations of workers use it.
+ */
+
+static ngx_int_t
+ngx_iot_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_iot_zone_t   *zone;
+    ngx_slab_pool_t  *shpool;
+
+    if (data) {
+        shm_zone->data = data;
+        return NGX_OK;
+    }
+
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    if (shm_zone->shm.exists) {
+        shm_zone->data = shpool->data;
+        return NGX_OK;
+    }
+
+    zone = ngx_slab_calloc(shpool, sizeof(ngx_iot_zone_t));
+    if (zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    shpool->data = zone;
+    shpool->log_nomem = 0;
+    shm_zone->data = zone;
+
+    return NGX_OK;
+}
+
+
+ngx_iot_zone_t *
+ngx_iot_zone(void)
+{
+    return ngx_iot_conf()->zone->data;
+}
+
+
+ngx_slab_pool_t *
+ngx_iot_zone_pool(void)
+{
+    return (ngx_slab_pool_t *) ngx_iot_conf()->zone->shm.addr;
+}
+
+
+ngx_uint_t
+ngx_iot_zone_slot(void)
+{
+    return ngx_iot_slot;
+}
+
+
+ngx_int_t
+ngx_iot_zone_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t        i;
+    ngx_iot_zone_t   *zone;
+    ngx_iot_slot_t   *slot;
+    ngx_slab_pool_t  *shpool;
+
+    zone = ngx_iot_zone();
+    shpool = ngx_iot_zone_pool();
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    for (i = 0; i < NGX_IOT_SLOTS; i++) {
+        slot = &zone->slots[i];
+
+        if (slot->pid == 0 || ngx_iot_slot_dead(slot)) {
+            slot->generation++;
+            slot->pid = (ngx_atomic_t) ngx_pid;
+            break;
+        }
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+
+    if (i == NGX_IOT_SLOTS) {
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
+                      "all %d worker slots of the iot zone are taken",
+                      NGX_IOT_SLOTS);
+        return NGX_DECLINED;
+    }
+
+    ngx_iot_slot = i;
+    ngx_iot_metrics = &zone->slots[i].metrics;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_iot_slot_dead(ngx_iot_slot_t *slot)
+{
+    return kill((ngx_pid_t) slot->pid, 0) == -1 && ngx_errno == NGX_ESRCH;
+}
+
+
+void
+ngx_iot_zone_exit_process(ngx_cycle_t *cycle)
+{
+    if (ngx_iot_slot == NGX_IOT_SLOTS) {
+        return;
+    }
+
+    ngx_iot_zone()->slots[ngx_iot_slot].pid = 0;
+    ngx_iot_slot = NGX_IOT_SLOTS;
+    ngx_iot_metrics = &ngx_iot_metrics_nowhere;
+}
+
+
+ngx_atomic_t *
+ngx_iot_zone_tag(ngx_str_t *id)
+{
+    uint32_t  hash;
+
+    hash = ngx_murmur_hash2(id->data, id->len);
+
+    return &ngx_iot_zone()->tags[hash % NGX_IOT_TAGS];
+}
+
+
+void
+ngx_iot_zone_tag_bump(ngx_str_t *id)
+{
+    (void) ngx_atomic_fetch_add(ngx_iot_zone_tag(id), 1);
+}
+
+
+void
+ngx_iot_zone_tag_bump_all(void)
+{
+    ngx_uint_t       i;
+    ngx_iot_zone_t  *zone;
+
+    zone = ngx_iot_zone();
+
+    for (i = 0; i < NGX_IOT_TAGS; i++) {
+        (void) ngx_atomic_fetch_add(&zone->tags[i], 1);
+    }
+}
