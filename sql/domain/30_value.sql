@@ -118,7 +118,7 @@ $$;
 -- missing.  Raises 400 when a name is blank or longer than 255 characters.
 
 CREATE OR REPLACE FUNCTION iot.key_ids(names text[]) RETURNS integer[]
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 DECLARE
     ids   integer[];
@@ -160,6 +160,5 @@ END
 $$;
 
 
-INSERT INTO iot.definer_function (name, why) VALUES
-    ('iot.key_ids', 'the dictionary of keys is shared by all tenants')
-    ON CONFLICT (name) DO UPDATE SET why = EXCLUDED.why;
+SELECT iot.definer('iot.key_ids',
+    'the dictionary of keys is shared by all tenants');

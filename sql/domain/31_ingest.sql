@@ -13,26 +13,13 @@
 -- here, silently, since nothing would sweep an attribute.
 
 
-CREATE OR REPLACE FUNCTION iot.entity_exists(entity_nr integer)
-RETURNS boolean
-LANGUAGE plpgsql STABLE
-AS $$
-BEGIN
-    RETURN EXISTS (SELECT FROM iot.device WHERE nr = entity_nr)
-           OR EXISTS (SELECT FROM iot.customer WHERE nr = entity_nr)
-           OR EXISTS (SELECT FROM iot.tenant WHERE nr = entity_nr)
-           OR EXISTS (SELECT FROM iot.users WHERE nr = entity_nr);
-END
-$$;
-
-
 -- Points; one of the same entity, key and ts is replaced.
 
 CREATE OR REPLACE FUNCTION iot.ingest_telemetry(entities integer[],
     keys integer[], times bigint[], bs boolean[], ls bigint[],
     ds double precision[], ss text[], expire_times bigint[])
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 BEGIN
     INSERT INTO iot.telemetry AS t (entity, key, ts, b, l, d, s, expires_at)
@@ -51,7 +38,7 @@ $$;
 CREATE OR REPLACE FUNCTION iot.ingest_keys(entities integer[],
     keys integer[], times bigint[])
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 BEGIN
     INSERT INTO iot.entity_key AS ek (entity, key)
@@ -81,7 +68,7 @@ CREATE OR REPLACE FUNCTION iot.ingest_attributes(entities integer[],
     scopes smallint[], keys integer[], bs boolean[], ls bigint[],
     ds double precision[], ss text[], times bigint[])
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 BEGIN
     INSERT INTO iot.attribute AS a
@@ -100,8 +87,9 @@ END
 $$;
 
 
-INSERT INTO iot.definer_function (name, why) VALUES
-    ('iot.ingest_telemetry', 'writes telemetry of many tenants in one batch'),
-    ('iot.ingest_keys', 'writes telemetry of many tenants in one batch'),
-    ('iot.ingest_attributes', 'writes attributes of many tenants in a batch')
-    ON CONFLICT (name) DO UPDATE SET why = EXCLUDED.why;
+SELECT iot.definer('iot.ingest_telemetry',
+    'writes telemetry of many tenants in one batch');
+SELECT iot.definer('iot.ingest_keys',
+    'writes telemetry of many tenants in one batch');
+SELECT iot.definer('iot.ingest_attributes',
+    'writes attributes of many tenants in a batch');

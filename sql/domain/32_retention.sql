@@ -15,7 +15,7 @@ CREATE OR REPLACE FUNCTION iot.telemetry_setting(member text,
     otherwise bigint)
 RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, iot, pg_temp
+    SET search_path = iot, pg_temp
 AS $$
 DECLARE
     setting  json;
@@ -38,7 +38,7 @@ $$;
 CREATE OR REPLACE FUNCTION iot.ttl_attribute(entities integer[])
 RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, iot, pg_temp
+    SET search_path = iot, pg_temp
 AS $$
 DECLARE
     ttl  text;
@@ -62,7 +62,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION iot.retention(entity_nr integer) RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, iot, pg_temp
+    SET search_path = iot, pg_temp
 AS $$
 DECLARE
     owner_tenant    uuid;
@@ -72,17 +72,8 @@ DECLARE
     seconds         bigint;
     bound           bigint;
 BEGIN
-    SELECT o.tenant_id, o.customer_id INTO owner_tenant, owner_customer
-      FROM (SELECT x.tenant_id, x.customer_id
-              FROM iot.device x WHERE x.nr = entity_nr
-             UNION ALL
-            SELECT x.tenant_id, x.id
-              FROM iot.customer x WHERE x.nr = entity_nr
-             UNION ALL
-            SELECT x.tenant_id, x.customer_id
-              FROM iot.users x WHERE x.nr = entity_nr
-             UNION ALL
-            SELECT x.id, NULL FROM iot.tenant x WHERE x.nr = entity_nr) o;
+    SELECT f.tenant_id, f.customer_id INTO owner_tenant, owner_customer
+      FROM iot.entity_face(entity_nr) f;
 
     owners := ARRAY[entity_nr,
                     (SELECT c.nr FROM iot.customer c
@@ -113,7 +104,7 @@ $$;
 CREATE OR REPLACE FUNCTION iot.profile_retention(profile uuid)
 RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, iot, pg_temp
+    SET search_path = iot, pg_temp
 AS $$
 DECLARE
     days  text;
@@ -133,7 +124,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION iot.retention_longest() RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, iot, pg_temp
+    SET search_path = iot, pg_temp
 AS $$
 DECLARE
     bound    bigint;
@@ -164,10 +155,13 @@ END
 $$;
 
 
-INSERT INTO iot.definer_function (name, why) VALUES
-    ('iot.telemetry_setting', 'settings of the server, asked for by tenants'),
-    ('iot.ttl_attribute', 'the tables of values are read through functions'),
-    ('iot.retention', 'reads the owners of an entity'),
-    ('iot.profile_retention', 'reads the profile of a tenant'),
-    ('iot.retention_longest', 'compares all tenants')
-    ON CONFLICT (name) DO UPDATE SET why = EXCLUDED.why;
+SELECT iot.definer('iot.telemetry_setting',
+    'settings of the server, asked for by tenants');
+SELECT iot.definer('iot.ttl_attribute',
+    'the tables of values are read through functions');
+SELECT iot.definer('iot.retention',
+    'reads the owners of an entity');
+SELECT iot.definer('iot.profile_retention',
+    'reads the profile of a tenant');
+SELECT iot.definer('iot.retention_longest',
+    'compares all tenants');

@@ -39,7 +39,7 @@ CREATE OR REPLACE FUNCTION iot.latest(entity_nr integer, names text[])
 RETURNS TABLE (name text, ts bigint, b boolean, l bigint,
     d double precision, s text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, iot, pg_temp
+    SET search_path = iot, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -70,7 +70,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION iot.latest_keys(entity_nr integer) RETURNS text[]
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, iot, pg_temp
+    SET search_path = iot, pg_temp
 AS $$
 BEGIN
     RETURN ARRAY(SELECT k.name
@@ -88,7 +88,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION iot.latest_pin(entity_nr integer, keys integer[])
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 BEGIN
     UPDATE iot.entity_key ek
@@ -103,8 +103,9 @@ END
 $$;
 
 
-INSERT INTO iot.definer_function (name, why) VALUES
-    ('iot.latest', 'telemetry has no tenant; takes a resolved number'),
-    ('iot.latest_keys', 'telemetry has no tenant; takes a resolved number'),
-    ('iot.latest_pin', 'writes telemetry; takes a resolved number')
-    ON CONFLICT (name) DO UPDATE SET why = EXCLUDED.why;
+SELECT iot.definer('iot.latest',
+    'telemetry has no tenant; takes a resolved number');
+SELECT iot.definer('iot.latest_keys',
+    'telemetry has no tenant; takes a resolved number');
+SELECT iot.definer('iot.latest_pin',
+    'writes telemetry; takes a resolved number');

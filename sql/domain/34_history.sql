@@ -10,7 +10,7 @@
 
 CREATE OR REPLACE FUNCTION iot.key_id(key_name text) RETURNS integer
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, iot, pg_temp
+    SET search_path = iot, pg_temp
 AS $$
 BEGIN
     RETURN (SELECT k.id FROM iot.key k WHERE k.name = key_name);
@@ -37,7 +37,7 @@ CREATE OR REPLACE FUNCTION iot.history(entity_nr integer, key_nr integer,
     from_ts bigint, to_ts bigint, row_limit bigint, newest_first boolean)
 RETURNS TABLE (ts bigint, b boolean, l bigint, d double precision, s text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, iot, pg_temp
+    SET search_path = iot, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -141,7 +141,7 @@ CREATE OR REPLACE FUNCTION iot.history_aggregate(entity_nr integer,
     key_nr integer, borders bigint[], aggregate text)
 RETURNS TABLE (ts bigint, l bigint, d double precision, s text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, iot, pg_temp
+    SET search_path = iot, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -223,9 +223,9 @@ END
 $$;
 
 
-INSERT INTO iot.definer_function (name, why) VALUES
-    ('iot.key_id', 'the dictionary of keys is shared by all tenants'),
-    ('iot.history', 'telemetry has no tenant; takes a resolved number'),
-    ('iot.history_aggregate',
-     'telemetry has no tenant; takes a resolved number')
-    ON CONFLICT (name) DO UPDATE SET why = EXCLUDED.why;
+SELECT iot.definer('iot.key_id',
+    'the dictionary of keys is shared by all tenants');
+SELECT iot.definer('iot.history',
+    'telemetry has no tenant; takes a resolved number');
+SELECT iot.definer('iot.history_aggregate',
+    'telemetry has no tenant; takes a resolved number');

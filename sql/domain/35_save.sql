@@ -13,7 +13,7 @@
 CREATE OR REPLACE FUNCTION iot.telemetry_save(entity_nr integer, points json,
     expire_time bigint)
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 DECLARE
     names  text[];
@@ -49,6 +49,5 @@ END
 $$;
 
 
-INSERT INTO iot.definer_function (name, why) VALUES
-    ('iot.telemetry_save', 'writes telemetry; takes a resolved number')
-    ON CONFLICT (name) DO UPDATE SET why = EXCLUDED.why;
+SELECT iot.definer('iot.telemetry_save',
+    'writes telemetry; takes a resolved number');

@@ -13,7 +13,7 @@ CREATE OR REPLACE FUNCTION iot.attributes(entity_nr integer,
 RETURNS TABLE (scope smallint, name text, b boolean, l bigint,
     d double precision, s text, updated_at bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, iot, pg_temp
+    SET search_path = iot, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -36,7 +36,7 @@ $$;
 CREATE OR REPLACE FUNCTION iot.attribute_save(entity_nr integer,
     scope_nr smallint, "values" json)
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 DECLARE
     names  text[];
@@ -71,7 +71,7 @@ $$;
 CREATE OR REPLACE FUNCTION iot.attribute_delete(entity_nr integer,
     scope_nr smallint, names text[])
 RETURNS text[]
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 DECLARE
     deleted  text[];
@@ -99,7 +99,7 @@ CREATE OR REPLACE FUNCTION iot.device_attributes(entity_nr integer,
     client_keys text[], shared_keys text[])
 RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, iot, pg_temp
+    SET search_path = iot, pg_temp
 AS $$
 DECLARE
     every  boolean := client_keys IS NULL AND shared_keys IS NULL;
@@ -126,9 +126,11 @@ END
 $$;
 
 
-INSERT INTO iot.definer_function (name, why) VALUES
-    ('iot.attributes', 'attributes have no tenant; takes a resolved number'),
-    ('iot.attribute_save', 'writes attributes; takes a resolved number'),
-    ('iot.attribute_delete', 'writes attributes; takes a resolved number'),
-    ('iot.device_attributes', 'called for a device the worker has checked')
-    ON CONFLICT (name) DO UPDATE SET why = EXCLUDED.why;
+SELECT iot.definer('iot.attributes',
+    'attributes have no tenant; takes a resolved number');
+SELECT iot.definer('iot.attribute_save',
+    'writes attributes; takes a resolved number');
+SELECT iot.definer('iot.attribute_delete',
+    'writes attributes; takes a resolved number');
+SELECT iot.definer('iot.device_attributes',
+    'called for a device the worker has checked');

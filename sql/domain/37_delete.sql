@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION iot.telemetry_delete(entity_nr integer,
     names text[], from_ts bigint, to_ts bigint, delete_latest boolean,
     rewrite_latest boolean)
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 DECLARE
     key_nrs  integer[];
@@ -69,7 +69,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION iot.forget_entity(entity_nr integer)
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 BEGIN
     DELETE FROM iot.attribute a WHERE a.entity = entity_nr;
@@ -84,7 +84,7 @@ END
 $$;
 
 
-INSERT INTO iot.definer_function (name, why) VALUES
-    ('iot.telemetry_delete', 'writes telemetry; takes a resolved number'),
-    ('iot.forget_entity', 'writes telemetry; takes a resolved number')
-    ON CONFLICT (name) DO UPDATE SET why = EXCLUDED.why;
+SELECT iot.definer('iot.telemetry_delete',
+    'writes telemetry; takes a resolved number');
+SELECT iot.definer('iot.forget_entity',
+    'writes telemetry; takes a resolved number');
