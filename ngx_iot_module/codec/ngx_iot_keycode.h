@@ -252,6 +252,11 @@ ngx_iot_keycode_err_e ngx_iot_nexus_digits(const u_char *p, size_t len,
 void ngx_iot_nexus_obscure(u_char *digits, size_t n, uint32_t check);
 void ngx_iot_nexus_reveal(u_char *digits, size_t n, uint32_t check);
 
+/* n digits, as numbers 0..9, most significant first; n is at most 9 for get */
+
+void ngx_iot_nexus_put(u_char *digits, size_t n, uint32_t number);
+uint32_t ngx_iot_nexus_get(const u_char *digits, size_t n);
+
 /* the last six decimal digits of the low 32 bits of the hash */
 
 uint32_t ngx_iot_nexus_check(const u_char *data, size_t len,
@@ -339,7 +344,7 @@ typedef struct {
     uint32_t                      challenge;  /* LINK, 0..999999 */
 } ngx_iot_nexus_channel_t;
 
-/* what an accessory expects from a LINK made for its count; E_SECRET, E_COUNT */
+/* what an accessory expects of a LINK for its count; E_SECRET, E_COUNT */
 
 ngx_iot_keycode_err_e ngx_iot_nexus_channel_challenge(
     const ngx_str_t *accessory_key, int64_t accessory_count,
