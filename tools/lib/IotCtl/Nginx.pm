@@ -107,7 +107,7 @@ sub render {
         fail(EXIT_MISSING, "cannot read $home/conf/$name: $!")
             unless defined $text;
 
-        $text =~ s{\@([A-Z]+)\@}{
+        $text =~ s{\@([A-Z_]+)\@}{
             defined $value->{$1} ? $value->{$1}
                 : fail(EXIT_FAILED, "$home/conf/$name: unknown \@$1\@")
         }ge;

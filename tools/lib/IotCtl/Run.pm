@@ -248,7 +248,7 @@ sub alive {
 
 package IotCtl::Failure;
 
-use overload '""' => sub { $_[0]->{words} }, fallback => 1;
+use overload '""' => sub { "$_[0]->{words}\n" }, fallback => 1;
 
 
 sub new {
