@@ -76,17 +76,20 @@ struct ngx_http_iot_call_s {
     /* of a handler in C that waits for something else */
     void                       *ctx;
     ngx_http_iot_call_pt        abort;
-    ngx_http_iot_call_pt        next;        /* after ngx_http_iot_call_db */
+    ngx_http_iot_call_pt        next;        /* after a database call */
 
-    ngx_chain_t                *out;         /* of a streamed answer */
-    size_t                      streamed;
+    /* of a streamed answer */
+    ngx_chain_t                *free;
+    ngx_chain_t                *busy;
+    ngx_int_t                   stream_rc;
 
     unsigned                    state:3;
     unsigned                    deferred:1;  /* back in the event loop once */
-    unsigned                    too_large:1;
     unsigned                    head:1;
     unsigned                    paused:1;    /* the client is slow */
     unsigned                    ended:1;
+    unsigned                    db_sent:1;
+    unsigned                    db_finished:1;
 };
 
 

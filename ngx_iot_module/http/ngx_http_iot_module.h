@@ -16,9 +16,17 @@
 #include "ngx_http_iot_dialect.h"
 
 
+#define NGX_HTTP_IOT_DIALECTS  8
+
+
 typedef struct {
-    ngx_iot_dialect_t     *dialect;
-    ngx_flag_t             cors;
+    ngx_http_iot_router_t  *routers[NGX_HTTP_IOT_DIALECTS];
+} ngx_http_iot_main_conf_t;
+
+
+typedef struct {
+    ngx_iot_dialect_t      *dialect;
+    ngx_flag_t              cors;
 } ngx_http_iot_loc_conf_t;
 
 
@@ -30,10 +38,10 @@ typedef struct {
  */
 
 typedef struct {
-    ngx_str_t              tenant;
-    ngx_str_t              device;
-    ngx_str_t              user;
-    ngx_http_iot_call_t   *call;
+    ngx_str_t               tenant;
+    ngx_str_t               device;
+    ngx_str_t               user;
+    ngx_http_iot_call_t    *call;
 } ngx_http_iot_ctx_t;
 
 
@@ -44,6 +52,9 @@ ngx_http_iot_ctx_t *ngx_http_iot_get_ctx(ngx_http_request_t *r);
 void ngx_http_iot_set_ctx(ngx_http_request_t *r,
     ngx_iot_principal_t *principal);
 
+ngx_http_iot_router_t *ngx_http_iot_get_router(ngx_http_request_t *r,
+    ngx_iot_dialect_t *dialect);
+
 
 /* content handlers */
 ngx_int_t ngx_http_iot_device_handler(ngx_http_request_t *r);
@@ -53,12 +64,17 @@ ngx_int_t ngx_http_iot_metrics_handler(ngx_http_request_t *r);
 
 
 /*
- * CORS: adds the headers of an actual request to the answer; a preflight is
- * answered by ngx_http_iot_cors_preflight() (NGX_DECLINED: it is none).
- * allow is a bit mask of NGX_HTTP_GET and the like.
+ * CORS: adds the headers of an actual request to the answer, or answers a
+ * preflight (NGX_DECLINED: it is none).
  */
 ngx_int_t ngx_http_iot_cors_headers(ngx_http_request_t *r);
 ngx_int_t ngx_http_iot_cors_preflight(ngx_http_request_t *r);
+
+/* For ngx_iot_alloc_t, whose data is a pool. */
+void *ngx_http_iot_alloc(void *data, size_t size);
+
+/* A header of the request, name in lower case; NULL: there is none. */
+ngx_table_elt_t *ngx_http_iot_find_header(ngx_http_request_t *r, char *name);
 
 /* Adds a header to the answer; key and value are not copied. */
 ngx_int_t ngx_http_iot_add_header(ngx_http_request_t *r, char *key,
