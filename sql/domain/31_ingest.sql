@@ -19,7 +19,9 @@ CREATE OR REPLACE FUNCTION iot.ingest_telemetry(entities integer[],
     keys integer[], times bigint[], bs boolean[], ls bigint[],
     ds double precision[], ss text[], expire_times bigint[])
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
     INSERT INTO iot.telemetry AS t (entity, key, ts, b, l, d, s, expires_at)
@@ -38,7 +40,9 @@ $$;
 CREATE OR REPLACE FUNCTION iot.ingest_keys(entities integer[],
     keys integer[], times bigint[])
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
     INSERT INTO iot.entity_key AS ek (entity, key)
@@ -68,7 +72,9 @@ CREATE OR REPLACE FUNCTION iot.ingest_attributes(entities integer[],
     scopes smallint[], keys integer[], bs boolean[], ls bigint[],
     ds double precision[], ss text[], times bigint[])
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
     INSERT INTO iot.attribute AS a

@@ -40,6 +40,7 @@ RETURNS TABLE (name text, ts bigint, b boolean, l bigint,
     d double precision, s text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = iot, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -71,6 +72,7 @@ $$;
 CREATE OR REPLACE FUNCTION iot.latest_keys(entity_nr integer) RETURNS text[]
 LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = iot, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
     RETURN ARRAY(SELECT k.name

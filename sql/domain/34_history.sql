@@ -38,6 +38,7 @@ CREATE OR REPLACE FUNCTION iot.history(entity_nr integer, key_nr integer,
 RETURNS TABLE (ts bigint, b boolean, l bigint, d double precision, s text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = iot, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -83,9 +84,9 @@ AS $$
 DECLARE
     field   text;
     stride  interval;
-    shift   interval := '0';
+    shift   interval := interval '0';
     mark    timestamp;
-    inner_borders  bigint[];
+    middle  bigint[];
 BEGIN
     IF from_ts >= to_ts THEN
         RETURN ARRAY[]::bigint[];
@@ -99,23 +100,23 @@ BEGIN
     CASE unit
     WHEN 'WEEK' THEN
         field := 'week';
-        stride := '7 days';
-        shift := '1 day';
+        stride := interval '7 days';
+        shift := interval '1 day';
     WHEN 'WEEK_ISO' THEN
         field := 'week';
-        stride := '7 days';
+        stride := interval '7 days';
     WHEN 'MONTH' THEN
         field := 'month';
-        stride := '1 month';
+        stride := interval '1 month';
     WHEN 'QUARTER' THEN
         field := 'quarter';
-        stride := '3 months';
+        stride := interval '3 months';
     END CASE;
 
     mark := date_trunc(field, (to_timestamp(from_ts / 1000.0)
                                AT TIME ZONE zone) + shift) - shift;
 
-    inner_borders := ARRAY(
+    middle := ARRAY(
         SELECT e.ms
           FROM generate_series(mark, (to_timestamp(to_ts / 1000.0)
                                       AT TIME ZONE zone), stride) AS g (at)
@@ -125,7 +126,7 @@ BEGIN
          WHERE e.ms > from_ts AND e.ms < to_ts
          ORDER BY e.ms);
 
-    RETURN from_ts || inner_borders || to_ts;
+    RETURN from_ts || middle || to_ts;
 END
 $$;
 
@@ -142,6 +143,7 @@ CREATE OR REPLACE FUNCTION iot.history_aggregate(entity_nr integer,
 RETURNS TABLE (ts bigint, l bigint, d double precision, s text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = iot, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE

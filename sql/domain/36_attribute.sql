@@ -14,6 +14,7 @@ RETURNS TABLE (scope smallint, name text, b boolean, l bigint,
     d double precision, s text, updated_at bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = iot, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -100,10 +101,11 @@ CREATE OR REPLACE FUNCTION iot.device_attributes(entity_nr integer,
 RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = iot, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
-    every  boolean := client_keys IS NULL AND shared_keys IS NULL;
-    answer text;
+    every   boolean := client_keys IS NULL AND shared_keys IS NULL;
+    answer  text;
 BEGIN
     SELECT string_agg(x.section, ',' ORDER BY x.scope) INTO answer
       FROM (SELECT a.scope,
@@ -121,7 +123,7 @@ BEGIN
                             ELSE shared_keys END))
              GROUP BY a.scope) x;
 
-    RETURN '{' || COALESCE(answer, '') || '}';
+    RETURN ('{' || COALESCE(answer, '') || '}')::json;
 END
 $$;
 

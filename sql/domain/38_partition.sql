@@ -124,7 +124,7 @@ DECLARE
     now_ts   bigint := iot.now_ms();
     kept     boolean;
     filled   boolean;
-    doomed   text[] := '{}';
+    doomed   text[] := ARRAY[]::text[];
 BEGIN
     FOR part IN SELECT * FROM iot.partitions() p
                  WHERE p.upper_ts <= drop_before
