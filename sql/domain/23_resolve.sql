@@ -1,0 +1,92 @@
+
+--
+-- Copyright (C) the ngx_iot authors
+--
+-- The number of an entity for those who own its attributes and telemetry, if
+-- the caller may do the operation (READ..., or anything else: a change).  The
+-- texts are those of the answers in plain text.
+
+
+CREATE OR REPLACE FUNCTION iot.entity_label(entity_type text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+    RETURN upper(left(entity_type, 1))
+           || lower(replace(substr(entity_type, 2), '_', '-'));
+END
+$$;
+
+
+CREATE OR REPLACE FUNCTION iot.resolve(p iot.principal, entity_type text,
+    id uuid, operation text) RETURNS integer
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    customer  uuid;
+    result    integer;
+    reading   boolean := operation LIKE 'READ%';
+BEGIN
+    IF p.role = 'SYS_ADMIN' AND entity_type NOT IN ('TENANT', 'USER') THEN
+        PERFORM iot.fail(403, 'permission_denied', 'System administrator is '
+                         'not allowed to perform this operation!');
+    END IF;
+
+    CASE entity_type
+    WHEN 'DEVICE' THEN
+        SELECT d.nr, d.customer_id INTO result, customer
+        FROM iot.device AS d
+        WHERE d.tenant_id = p.tenant_id AND d.id = resolve.id;
+
+    WHEN 'CUSTOMER' THEN
+        SELECT c.nr, c.id INTO result, customer
+        FROM iot.customer AS c
+        WHERE c.tenant_id = p.tenant_id AND c.id = resolve.id;
+
+    WHEN 'USER' THEN
+        SELECT u.nr, u.customer_id INTO result, customer
+        FROM iot.users AS u
+        WHERE u.id = resolve.id
+              AND (u.tenant_id = p.tenant_id
+                   OR p.role = 'SYS_ADMIN' AND u.authority <> 'CUSTOMER_USER');
+
+    WHEN 'TENANT' THEN
+        SELECT t.nr INTO result
+        FROM iot.tenant AS t
+        WHERE t.id = resolve.id
+              AND (t.id = p.tenant_id OR p.role = 'SYS_ADMIN');
+
+    ELSE
+        PERFORM iot.fail_request(
+            format('Unsupported entity type: %s', entity_type));
+    END CASE;
+
+    IF result IS NULL THEN
+        PERFORM iot.fail(404, 'not_found', iot.entity_label(entity_type)
+                         || ' with requested id wasn''t found!');
+    END IF;
+
+    IF NOT reading AND COALESCE(p.is_public, false) THEN
+        PERFORM iot.fail_permission();
+    END IF;
+
+    IF p.role = 'CUSTOMER_USER' THEN
+        IF entity_type = 'TENANT'
+           OR NOT reading AND (entity_type = 'CUSTOMER'
+                               OR entity_type = 'USER'
+                                  AND resolve.id IS DISTINCT FROM p.user_id)
+        THEN
+            PERFORM iot.fail(403, 'permission_denied', 'Customer user is not '
+                             'allowed to perform this operation!');
+        END IF;
+
+        IF customer IS DISTINCT FROM p.customer_id THEN
+            PERFORM iot.fail_permission();
+        END IF;
+
+    ELSIF p.role IS NULL OR p.role NOT IN ('SYS_ADMIN', 'TENANT_ADMIN') THEN
+        PERFORM iot.fail_permission();
+    END IF;
+
+    RETURN result;
+END
+$$;
