@@ -76,8 +76,9 @@ ngx_int_t ngx_iot_topic_next_level(u_char **pos, u_char *end,
  * Replaces %u and %c, and %% by one %; any other % stays.  NGX_OK with
  * result->len; NGX_DECLINED if a place has no value or one that could reach
  * beyond its level (empty, with "+", "#", "/" or NUL, or starting with "$"
- * where the pattern starts); NGX_ERROR if it is over 65535 bytes.  With
- * result->data NULL only the length is found, else there is room for it.
+ * where the pattern starts or anywhere in a shared one); NGX_ERROR if it is
+ * over 65535 bytes.  With result->data NULL only the length is found, else
+ * there is room for it.
  */
 
 ngx_int_t ngx_iot_topic_expand(const ngx_str_t *pattern,
