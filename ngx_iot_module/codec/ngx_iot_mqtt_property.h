@@ -95,6 +95,7 @@ typedef struct {
     ngx_str_t       raw;
     ngx_uint_t      nsubscription_ids;
     ngx_uint_t      nuser;
+    unsigned        parsed:1;       /* "raw" is the whole truth */
 } ngx_iot_mqtt_props_t;
 
 
@@ -161,10 +162,13 @@ u_char *ngx_iot_mqtt_props_put_user(u_char *dst, const ngx_str_t *name,
     const ngx_str_t *value);
 
 /*
- * The part of a received PUBLISH or will which goes to the subscribers
- * unchanged (MQTT 5.0, section 3.3.2.3), without a length: everything but
- * message expiry, topic alias, subscription identifiers and will delay, in
- * the order of the publisher.
+ * The part of a PUBLISH or will which goes to the subscribers unchanged (MQTT
+ * 5.0, section 3.3.2.3), without a length: everything but message expiry,
+ * topic alias, subscription identifiers and will delay.  With "parsed" set it
+ * is taken from "raw" in the order of the publisher, so a stored block needs
+ * no more than these two members; else from the other members.  The size is
+ * NGX_ERROR (as a size_t) if a string is over 65535 bytes or a stored block
+ * cannot be read.
  */
 
 size_t ngx_iot_mqtt_props_forward_size(const ngx_iot_mqtt_props_t *props);
