@@ -143,8 +143,8 @@ typedef struct {
 /*
  * Any packet, read or to be written; all strings point into the buffer.
  *
- * "payload" is the message of PUBLISH, the reason bytes of SUBACK and UNSUBACK,
- * and the checked list of SUBSCRIBE and UNSUBSCRIBE, which
+ * "payload" is the message of PUBLISH, the reason bytes of SUBACK and
+ * UNSUBACK, and the checked list of SUBSCRIBE and UNSUBSCRIBE, which
  * ngx_iot_mqtt_next_subscription() takes apart; "count" is the number of
  * entries.  To write a list set "list" and "count", or "payload" alone.
  *
@@ -213,18 +213,19 @@ size_t ngx_iot_mqtt_build_size(const ngx_iot_mqtt_packet_t *packet);
 u_char *ngx_iot_mqtt_build(u_char *dst, const ngx_iot_mqtt_packet_t *packet);
 
 /*
- * PUBACK, PUBREC, PUBREL, PUBCOMP and UNSUBACK of 3.1.1 without properties: at
- * most five bytes, in the shortest form.
+ * PUBACK, PUBREC, PUBREL and PUBCOMP without properties, and UNSUBACK before
+ * 5.0: at most five bytes, in the shortest form.
  */
 
 u_char *ngx_iot_mqtt_build_ack(u_char *dst, ngx_uint_t version,
     ngx_uint_t type, ngx_uint_t packet_id, ngx_uint_t reason);
 
 /*
- * Drops user properties, then the reason string, until the packet is at most
- * max_packet bytes (MQTT 5.0, section 3.4.2.2); both at once if the client
- * wants no problem information and the packet is none of CONNACK, PUBLISH and
- * DISCONNECT.  Returns its size, or 0 if it cannot be sent.
+ * Drops user properties, then the reason string, until a packet of a server
+ * is at most max_packet bytes (MQTT 5.0, section 3.4.2.2); both at once if the
+ * client wants no problem information (section 3.1.2.11.7), but not those of
+ * CONNACK and DISCONNECT.  A PUBLISH keeps all that it has.  Returns the size,
+ * or 0 if it cannot be sent.
  */
 
 size_t ngx_iot_mqtt_fit(ngx_iot_mqtt_packet_t *packet, size_t max_packet,
