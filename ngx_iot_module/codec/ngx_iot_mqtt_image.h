@@ -16,9 +16,12 @@
  * A PUBLISH encoded once and delivered many times.  The image is the whole
  * QoS 0 packet; what differs between subscribers (flags, packet identifier,
  * alias, subscription identifiers, remaining expiry) is made per delivery and
- * put between pieces of the image.  An image of either shape serves
- * subscribers of all versions; the shape only decides who gets it in one
- * piece: shape 5.0 those of 5.0, shape 3.1.1 those of 3.1 and 3.1.1.
+ * put between pieces of the image.
+ *
+ * An image of either shape serves subscribers of all versions; the shape only
+ * decides who gets it in one piece: shape 5.0 those of 5.0, shape 3.1.1 those
+ * of 3.1 and 3.1.1.  But shape 3.1.1 has no place for properties, so it is
+ * for messages without, or for subscribers who would not get them.
  *
  *     | header | length, topic | [length of properties] properties | payload |
  *     start    topic           fields                   props      payload
