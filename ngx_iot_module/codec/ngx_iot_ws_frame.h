@@ -44,11 +44,11 @@
 typedef struct {
     uint64_t         max_frame;         /* payload bytes, 0 is no limit */
     uint64_t         max_message;       /* of all its fragments, the same */
-    unsigned         server:1;          /* frames must be masked, else not */
+    unsigned         server:1;          /* frames must come masked */
     unsigned         binary_only:1;
     unsigned         text_only:1;
 
-    unsigned         in_header:1;
+    unsigned         in_payload:1;
     unsigned         fin:1;
     unsigned         masked:1;
     unsigned         started:1;         /* this message gave data before */
@@ -70,7 +70,7 @@ typedef struct {
 
 
 /*
- * opcode TEXT or BINARY: the next bytes of a message, as far as they have come,
+ * TEXT, BINARY: the next bytes of a message, as far as they have come,
  * unmasked where they lie; "first" and "last" mark its ends.  Only the last
  * may be empty.
  * PING, PONG: the whole data, kept in the reader until the next call.
