@@ -459,9 +459,9 @@ ngx_iot_double_digits(u_char *dst, double value)
     int         exponent, i, n, precision;
     u_char      digits[20];
 
-    /* fewer digits than 15 never do better but where doubles are sparse */
+    /* fewer digits than 15 do better only where doubles are sparse */
 
-    precision = (value < 2.2250738585072014e-308) ? 0 : 14;
+    precision = (value < 2.2250738585072014e-308) ? 1 : 14;
 
     for ( /* void */ ; precision < 17; precision++) {
         (void) snprintf(text, sizeof(text), "%.*e", precision, value);
