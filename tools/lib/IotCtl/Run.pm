@@ -237,12 +237,17 @@ sub wait_for {
 }
 
 
+# A daemon that has ended stays as a zombie where nobody inherits it, as in a
+# container without an init: that is not alive.
 sub alive {
     my ($pid) = @_;
 
     return 0 unless $pid;
-    return 1 if kill(0, $pid) || $!{EPERM};
-    return 0;
+    return 0 unless kill(0, $pid) || $!{EPERM};
+
+    my $text = read_file("/proc/$pid/stat");
+
+    return defined $text && $text =~ /^\d+ \(.*\) Z /s ? 0 : 1;
 }
 
 
