@@ -13,7 +13,8 @@ static ngx_int_t ngx_iot_hex_digit(u_char c);
 static u_char *ngx_iot_base64_encode(u_char *dst, u_char *src, size_t len,
     const u_char *alphabet, ngx_uint_t padding);
 static ngx_int_t ngx_iot_base64_decode(ngx_str_t *dst, u_char *src,
-    size_t len, int variant);
+    size_t len, u_char c62, u_char c63);
+static ngx_int_t ngx_iot_base64_digit(u_char c, u_char c62, u_char c63);
 
 
 static const u_char  ngx_iot_hex_digits[] = "0123456789abcdef";
@@ -199,40 +200,93 @@ ngx_iot_base64_encode(u_char *dst, u_char *src, size_t len,
 ngx_int_t
 ngx_iot_unbase64(ngx_str_t *dst, u_char *src, size_t len)
 {
-    return ngx_iot_base64_decode(dst, src, len,
-                                 sodium_base64_VARIANT_ORIGINAL);
+    if (len % 4 != 0) {
+        return NGX_DECLINED;
+    }
+
+    if (len != 0 && src[len - 1] == '=') {
+        len -= (src[len - 2] == '=') ? 2 : 1;
+    }
+
+    return ngx_iot_base64_decode(dst, src, len, '+', '/');
 }
 
 
 ngx_int_t
 ngx_iot_unbase64url(ngx_str_t *dst, u_char *src, size_t len)
 {
-    return ngx_iot_base64_decode(dst, src, len,
-                                 sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    return ngx_iot_base64_decode(dst, src, len, '-', '_');
+}
+
+
+/*
+ * The decoder of libsodium 1.0.18 takes some bytes over 0x7f for digits, which
+ * would give a token more than one spelling.
+ */
+
+static ngx_int_t
+ngx_iot_base64_decode(ngx_str_t *dst, u_char *src, size_t len, u_char c62,
+    u_char c63)
+{
+    u_char     *p;
+    size_t      i;
+    uint32_t    bits;
+    ngx_int_t   digit;
+    ngx_uint_t  n;
+
+    p = dst->data;
+    bits = 0;
+    n = 0;
+
+    for (i = 0; i < len; i++) {
+
+        digit = ngx_iot_base64_digit(src[i], c62, c63);
+
+        if (digit < 0) {
+            return NGX_DECLINED;
+        }
+
+        bits = (bits << 6 | (uint32_t) digit) & 0xffff;
+        n += 6;
+
+        if (n >= 8) {
+            n -= 8;
+            *p++ = (u_char) (bits >> n);
+        }
+    }
+
+    /* a whole digit over is no byte, and a rest must be zero */
+
+    if (n >= 6 || (bits & ((1u << n) - 1)) != 0) {
+        return NGX_DECLINED;
+    }
+
+    dst->len = p - dst->data;
+
+    return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_iot_base64_decode(ngx_str_t *dst, u_char *src, size_t len, int variant)
+ngx_iot_base64_digit(u_char c, u_char c62, u_char c63)
 {
-    size_t       n;
-    const char  *end;
-
-    n = 0;
-    end = NULL;
-
-    if (len != 0
-        && (sodium_base642bin(dst->data, len / 4 * 3 + 2, (const char *) src,
-                              len, NULL, &n, &end, variant)
-            != 0
-            || end != (const char *) src + len))
-    {
-        return NGX_DECLINED;
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
     }
 
-    dst->len = n;
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
 
-    return NGX_OK;
+    if (c >= '0' && c <= '9') {
+        return c - '0' + 52;
+    }
+
+    if (c == c62) {
+        return 62;
+    }
+
+    return (c == c63) ? 63 : NGX_ERROR;
 }
 
 

@@ -76,7 +76,7 @@ values_str(const char *text, size_t len)
     ngx_str_t  s;
 
     s.len = len;
-    s.data = values_alloc(NULL, len);
+    s.data = ngx_iot_alloc(&values_pool, len);
 
     assert_true(len == 0 || s.data != NULL);
 
