@@ -557,6 +557,7 @@ test_floating_rules(void **state)
           "211f85eb51b81e0940" },
         { 1|NGX_IOT_PSON_EXACT, NGX_IOT_TREE_DOUBLE, 21.5, "1d0000ac41" },
         { 1|NGX_IOT_PSON_EXACT, NGX_IOT_TREE_DOUBLE, 25.0, "0819" },
+        { 1, NGX_IOT_TREE_DOUBLE, 25.0000004, "1d0000c841" },
         { 2, NGX_IOT_TREE_DOUBLE, 3.14, "411f85eb51b81e0940" },
         { 2|NGX_IOT_PSON_EXACT, NGX_IOT_TREE_DOUBLE, 3.14,
           "411f85eb51b81e0940" },
