@@ -1,0 +1,71 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_iot authors
+
+# Pages of other origins may use the API.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+
+use Test::More;
+use IotTest::Engine;
+
+my $t = IotTest::Engine->new(
+    server => "location /closed/ {\n    iot_cors off;\n"
+        . "    iot_api thingsboard;\n}\n");
+
+$t->replace('server_time', 'json', q{ RETURN to_json(1); });
+
+my $token = $t->tenant;
+my $origin = 'https://app.example.com:8443';
+my $a;
+
+$a = $t->http('OPTIONS', '/api/device', headers => [
+    [Origin => $origin],
+    ['Access-Control-Request-Method' => 'POST'],
+    ['Access-Control-Request-Headers' => 'content-type, x-authorization']]);
+
+is($a->status, 200, 'a preflight needs no token');
+is($a->header('access-control-allow-origin'), $origin, 'its origin');
+is($a->header('access-control-allow-credentials'), 'true', 'credentials');
+like($a->header('access-control-allow-methods'), qr/\bPOST\b/, 'its method');
+is($a->header('access-control-allow-headers'),
+    'content-type, x-authorization', 'its headers');
+is($a->header('access-control-max-age'), '1800', 'for half an hour');
+like($a->header('vary'), qr/Origin/, 'a cache must look at the origin');
+is($a->body, '', 'nothing else');
+
+$a = $t->http('OPTIONS', '/api/not/even/there', headers => [
+    [Origin => $origin], ['Access-Control-Request-Method' => 'PUT']]);
+is($a->status, 200, 'a preflight of any path');
+like($a->header('access-control-allow-methods'), qr/\bPUT\b/, 'any method');
+
+$a = $t->get('/api/dashboard/serverTime', token => $token,
+    headers => [[Origin => $origin]]);
+is($a->status, 200, 'an actual request');
+is($a->header('access-control-allow-origin'), $origin, 'its origin');
+is($a->header('access-control-allow-credentials'), 'true', 'credentials');
+
+for (['/api/dashboard/serverTime', 401], ['/api/device', 405]) {
+    my ($path, $status) = @$_;
+
+    $a = $t->get($path, headers => [[Origin => $origin]]);
+    is($a->status, $status, "an error: $status");
+    is($a->header('access-control-allow-origin'), $origin,
+        'may be read by the page too');
+}
+
+$a = $t->get('/api/dashboard/serverTime', token => $token);
+is($a->header('access-control-allow-origin'), undef, 'no origin, no headers');
+
+# --- off
+
+$a = $t->http('OPTIONS', '/closed/x', headers => [
+    [Origin => $origin], ['Access-Control-Request-Method' => 'POST']]);
+isnt($a->status, 200, 'no preflight where it is off');
+is($a->header('access-control-allow-origin'), undef, 'and no headers');
+
+done_testing();
