@@ -190,7 +190,10 @@ ngx_iot_db_conn_wrap(ngx_iot_db_conn_t *conn, ngx_uint_t write)
 }
 
 
-/* the descriptor stays open: it is libpq's */
+/*
+ * The descriptor is libpq's, and stays open; when libpq has closed it upon an
+ * error, epoll has forgotten it already.
+ */
 
 static void
 ngx_iot_db_conn_unwrap(ngx_iot_db_conn_t *conn)
@@ -214,7 +217,7 @@ ngx_iot_db_conn_unwrap(ngx_iot_db_conn_t *conn)
     }
 
     if (ngx_del_conn) {
-        ngx_del_conn(c, 0);
+        ngx_del_conn(c, PQsocket(conn->pg) == c->fd ? 0 : NGX_CLOSE_EVENT);
     }
 
     if (c->read->posted) {
