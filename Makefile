@@ -134,8 +134,11 @@ $(BUILD)/codec/%.o: $(TOP)/ngx_iot_module/codec/%.c \
 
 $(BUILD)/unit/%: $(TOP)/t/unit/%.c $(CODEC_OBJ) $(wildcard $(TOP)/t/unit/*.h)
 	@mkdir -p $(@D)
-	@$(CC) $(filter-out -Wmissing-prototypes,$(CODEC_OPT)) -I$(TOP)/t/unit \
+	@$(CC) $(filter-out -Wmissing-prototypes,$(CODEC_OPT)) \
+		-Wno-unused-function -I$(TOP)/t/unit \
 		-o $@ $< $(CODEC_OBJ) -lcmocka $(CODEC_LIB)
+
+.SECONDARY: $(CODEC_OBJ)
 
 
 # --- fuzzers: found inputs stay in build/fuzz, the seeds are in t/fuzz ---
