@@ -1,3 +1,4 @@
+
 --
 -- Copyright (C) the ngx_iot authors
 

@@ -1,3 +1,4 @@
+
 --
 -- Copyright (C) the ngx_iot authors
 
@@ -104,12 +105,14 @@ SELECT is(jsonb_array_length(pg_temp.series('a', 'd3',
 
 SELECT pg_temp.save('a', 'd1', '[["x",0,"l",1],["x",999,"l",2],
               ["x",1000,"l",5],["x",2500,"l",7]]') \g /dev/null
+RESET ROLE;
 CREATE FUNCTION pg_temp.agg(kind text, more jsonb DEFAULT '{}',
     key text DEFAULT 'x') RETURNS jsonb LANGUAGE sql AS $$
     SELECT pg_temp.series('a', 'd1', (jsonb_build_object('keys', key,
         'startTs', '0', 'endTs', '3000', 'interval', '1000', 'agg', kind)
         || more)::json) -> key
 $$;
+SET ROLE iot_app;
 
 SELECT is(pg_temp.agg('SUM'), '[{"ts":500,"value":"3"},
               {"ts":1500,"value":"5"},{"ts":2500,"value":"7"}]', 'SUM');

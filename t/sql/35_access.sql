@@ -1,3 +1,4 @@
+
 --
 -- Copyright (C) the ngx_iot authors
 
@@ -9,6 +10,7 @@ SELECT plan(57);
 
 -- who may
 
+RESET ROLE;
 CREATE FUNCTION pg_temp.refused(who text, device text, read_text text,
     write_text text, code text) RETURNS SETOF text
 LANGUAGE plpgsql AS $$
@@ -49,6 +51,7 @@ BEGIN
     END LOOP;
 END
 $$;
+SET ROLE iot_app;
 
 SELECT pg_temp.refused('b', 'd1',
     'Device with requested id wasn''t found!',
@@ -88,6 +91,7 @@ SELECT is(tb.attributes_save_device(pg_temp.caller('a'),
                           ["n","l",1],["n","l",2]]}')::text, NULL,
           'a save by the device form');
 
+RESET ROLE;
 CREATE FUNCTION pg_temp.attributes(scope text, query json)
 RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_agg(x.value - 'lastUpdateTs' ORDER BY x.i)
@@ -98,6 +102,7 @@ RETURNS jsonb LANGUAGE sql AS $$
                    pg_temp.path('d1', scope), query, NULL) END::jsonb)
            WITH ORDINALITY AS x (value, i)
 $$;
+SET ROLE iot_app;
 
 SELECT is(pg_temp.attributes('SHARED_SCOPE', '{}'),
           '[{"key":"cfg","value":{"a":1}},{"key":"n","value":2},

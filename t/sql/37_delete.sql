@@ -1,3 +1,4 @@
+
 --
 -- Copyright (C) the ngx_iot authors
 
@@ -7,6 +8,7 @@ SELECT plan(29);
 
 \ir fixture/telemetry.sql
 
+RESET ROLE;
 CREATE FUNCTION pg_temp.remove(device text, query jsonb) RETURNS json
 LANGUAGE sql AS $$
     SELECT tb.timeseries_delete(pg_temp.caller('a'),
@@ -42,6 +44,7 @@ RETURNS void LANGUAGE sql AS $$
                         || device)::uuid, 'WRITE_TELEMETRY') AS nr,
                    iot.key_ids(ARRAY['t']) AS k) x
 $$;
+SET ROLE iot_app;
 
 SELECT iot.enter(pg_temp.caller('a'));
 SELECT pg_temp.point('d1', i, i > 1) FROM generate_series(1, 10) i

@@ -200,26 +200,26 @@ RETURNS uuid
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    id  text := tb.query_text(query, 'deviceProfileId');
+    given  text := tb.query_text(query, 'deviceProfileId');
 BEGIN
     PERFORM iot.need_role(p, 'TENANT_ADMIN');
 
-    IF id IS NULL THEN
+    IF given IS NULL THEN
         RETURN NULL;
     END IF;
 
-    IF id !~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN
-        PERFORM iot.fail_request('Invalid UUID string: ' || id);
+    IF given !~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN
+        PERFORM iot.fail_request('Invalid UUID string: ' || given);
     END IF;
 
     IF NOT EXISTS (SELECT FROM iot.device_profile dp
                     WHERE dp.tenant_id = p.tenant_id
-                          AND dp.id = profile_of_query.id::uuid)
+                          AND dp.id = given::uuid)
     THEN
-        PERFORM iot.fail_missing('Device profile', id::uuid);
+        PERFORM iot.fail_missing('Device profile', given::uuid);
     END IF;
 
-    RETURN id::uuid;
+    RETURN given::uuid;
 END
 $$;
 

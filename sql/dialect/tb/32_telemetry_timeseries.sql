@@ -28,7 +28,7 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     names      text[] := tb.query_keys(query);
-    strict     boolean := tb.query_boolean(query, 'useStrictDataTypes',
+    typed      boolean := tb.query_boolean(query, 'useStrictDataTypes',
                                            false);
     now_ts     bigint := iot.now_ms();
     entity_nr  integer;
@@ -52,7 +52,7 @@ BEGIN
            || '}'
       FROM (SELECT COALESCE(n.name, v.name) AS name,
                    COALESCE(v.ts, now_ts) AS ts,
-                   CASE WHEN strict THEN iot.value_json(v.b, v.l, v.d, v.s)
+                   CASE WHEN typed THEN iot.value_json(v.b, v.l, v.d, v.s)
                    ELSE iot.value_string(v.b, v.l, v.d, v.s) END AS value,
                    COALESCE(n.i, v.i) AS i
               FROM iot.latest(entity_nr, names) WITH ORDINALITY
@@ -152,7 +152,7 @@ DECLARE
                                      'AVG', 'SUM', 'COUNT');
     newest     boolean := tb.query_word(query, 'orderBy', 'DESC', 'ASC')
                           = 'DESC';
-    strict     boolean := tb.query_boolean(query, 'useStrictDataTypes',
+    typed      boolean := tb.query_boolean(query, 'useStrictDataTypes',
                                            false);
     borders    bigint[];
     entity_nr  integer;
@@ -201,7 +201,7 @@ BEGIN
         n := 0;
 
         FOR point IN
-            SELECT h.ts, CASE WHEN strict
+            SELECT h.ts, CASE WHEN typed
                          THEN iot.value_json(h.b, h.l, h.d, h.s)
                          ELSE iot.value_string(h.b, h.l, h.d, h.s)
                          END AS value
