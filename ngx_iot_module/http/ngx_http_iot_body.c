@@ -17,8 +17,6 @@
 
 
 static void ngx_http_iot_body_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_iot_body_gather(ngx_http_request_t *r,
-    ngx_str_t *body, off_t limit);
 static ngx_int_t ngx_http_iot_body_load(ngx_http_request_t *r, ngx_buf_t *b,
     u_char **pos);
 static ngx_int_t ngx_http_iot_body_text(ngx_http_iot_call_t *call);
@@ -86,7 +84,7 @@ ngx_http_iot_body_handler(ngx_http_request_t *r)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_iot_body_gather(ngx_http_request_t *r, ngx_str_t *body, off_t limit)
 {
     off_t         size;

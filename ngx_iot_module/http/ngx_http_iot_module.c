@@ -375,8 +375,15 @@ ngx_http_iot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_value(conf->cors, prev->cors, 1);
 
-    if (conf->dialect) {
-        clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname && clcf->handler == NULL && prev->dialect) {
+        /* "if" and "limit_except" */
+        conf->dialect = prev->dialect;
+        clcf->handler = ngx_http_iot_call_start;
+    }
+
+    if (conf->dialect || clcf->handler == ngx_http_iot_device_handler) {
 
         if (ngx_http_iot_error_pages(cf, clcf) != NGX_OK) {
             return NGX_CONF_ERROR;

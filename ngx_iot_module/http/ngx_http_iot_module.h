@@ -41,7 +41,8 @@ typedef struct {
     ngx_str_t               tenant;
     ngx_str_t               device;
     ngx_str_t               user;
-    ngx_http_iot_call_t    *call;
+    ngx_http_iot_call_t    *call;          /* of "iot_api" */
+    void                   *device_api;    /* of "iot_device_api" */
 } ngx_http_iot_ctx_t;
 
 
@@ -69,6 +70,13 @@ ngx_int_t ngx_http_iot_metrics_handler(ngx_http_request_t *r);
  */
 ngx_int_t ngx_http_iot_cors_headers(ngx_http_request_t *r);
 ngx_int_t ngx_http_iot_cors_preflight(ngx_http_request_t *r);
+
+/*
+ * The body that was read, as one piece in memory; data NULL: there is none.
+ * NGX_OK; NGX_DECLINED: more than limit; NGX_ERROR.
+ */
+ngx_int_t ngx_http_iot_body_gather(ngx_http_request_t *r, ngx_str_t *body,
+    off_t limit);
 
 /* For ngx_iot_alloc_t, whose data is a pool. */
 void *ngx_http_iot_alloc(void *data, size_t size);
