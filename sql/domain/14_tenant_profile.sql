@@ -60,13 +60,15 @@ $$;
 CREATE OR REPLACE FUNCTION iot.check_rate(field text, spec text) RETURNS void
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    pair  CONSTANT text := '[1-9][0-9]{0,8}:[1-9][0-9]{0,8}';
 BEGIN
     IF COALESCE(spec, '') = '' THEN
         RETURN;
     END IF;
 
     IF length(spec) > 255
-       OR spec !~ '^[1-9][0-9]{0,8}:[1-9][0-9]{0,8}(,[1-9][0-9]{0,8}:[1-9][0-9]{0,8})*$'
+       OR spec !~ ('^' || pair || '(,' || pair || ')*$')
        OR EXISTS (SELECT FROM string_to_table(spec, ',') AS w
                   GROUP BY split_part(w, ':', 2) HAVING count(*) > 1)
     THEN

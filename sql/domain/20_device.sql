@@ -380,3 +380,21 @@ INSERT INTO iot.definer_function (name, why)
 VALUES ('iot.device_by_token',
         'asked by the workers before there is a caller')
 ON CONFLICT (name) DO UPDATE SET why = excluded.why;
+
+
+-- Is the device in touch?  Its state is the server attribute "active".
+
+CREATE OR REPLACE FUNCTION iot.device_active(nr integer) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    RETURN COALESCE((SELECT a.b FROM iot.attribute AS a
+                     WHERE a.entity = device_active.nr AND a.scope = 3
+                           AND a.key = (SELECT k.id FROM iot.key AS k
+                                        WHERE k.name = 'active')), false);
+END
+$$;
+
+INSERT INTO iot.definer_function (name, why)
+VALUES ('iot.device_active', 'reads an attribute by a resolved number')
+ON CONFLICT (name) DO UPDATE SET why = excluded.why;
