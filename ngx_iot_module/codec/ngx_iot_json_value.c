@@ -180,6 +180,13 @@ ngx_iot_json_ingest_done(ngx_iot_json_ingest_t *in, ngx_int_t rc, ngx_uint_t n)
         in->out->n = n;
     }
 
+    /* what was wrong with a member that did not matter in the end */
+
+    if (rc != NGX_DECLINED) {
+        in->out->bad = 0;
+        in->out->error.len = 0;
+    }
+
     return rc;
 }
 
@@ -392,9 +399,6 @@ ngx_iot_json_record_end(ngx_iot_json_ingest_t *in, ngx_iot_json_record_t *rec)
     for (i = in->base; i < in->out->n; i++) {
         in->out->points[i].ts = ts;
     }
-
-    in->out->bad = 0;
-    in->out->error.len = 0;
 
     return NGX_OK;
 }

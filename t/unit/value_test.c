@@ -470,6 +470,9 @@ value_limits(void **state)
     assert_int_equal(value_telemetry("[{\"a\":1,\"c\":1},{\"b\":1}]"),
                      NGX_BUSY);
     assert_int_equal(value_out.n, 0);
+    assert_int_equal(value_telemetry("{\"\":1,\"a\":1,\"b\":1,\"c\":1}"),
+                     NGX_BUSY);
+    assert_int_equal(value_out.bad, 0);
 
     value_opts.max_ts = 10;
 
