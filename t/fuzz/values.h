@@ -20,6 +20,9 @@
 #define VALUES_MAX_BLOCKS  65536
 
 
+static void *values_alloc(void *data, size_t size);
+
+
 static void        *values_blocks[VALUES_MAX_BLOCKS];
 static ngx_uint_t   values_nblocks;
 

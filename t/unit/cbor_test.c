@@ -17,6 +17,24 @@
 #define VECTORS  "t/data/cbor_ingest.json"
 
 
+static ngx_str_t cbor_unhex(const char *hex);
+static ngx_int_t cbor_telemetry(const char *hex);
+static int cbor_setup(void **state);
+static void cbor_compare(const char *id, ngx_iot_value_t *value,
+    json_t *expect);
+static ngx_uint_t cbor_values(const char *id, json_t *values, json_t *ts,
+    ngx_uint_t first);
+static void cbor_vectors(void **state);
+static void cbor_more_rules(void **state);
+static void cbor_times(void **state);
+static void cbor_limits(void **state);
+static void cbor_many_keys(void **state);
+static void cbor_json_text(void **state);
+static void cbor_detection(void **state);
+static void cbor_truncation(void **state);
+static void cbor_no_memory(void **state);
+
+
 static ngx_iot_points_t      cbor_out;
 static ngx_iot_value_opts_t  cbor_opts;
 

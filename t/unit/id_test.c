@@ -8,6 +8,14 @@
 #include "ngx_iot_id.h"
 
 
+static void id_uuid(void **state);
+static void id_hex(void **state);
+static void id_base64(void **state);
+static void id_token(void **state);
+static void id_secret(void **state);
+static void id_sha3(void **state);
+
+
 static void
 id_uuid(void **state)
 {

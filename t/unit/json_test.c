@@ -14,6 +14,18 @@ typedef struct {
 } json_bad_t;
 
 
+static ngx_uint_t json_read(ngx_str_t *body, ngx_uint_t max_depth,
+    const char **error);
+static void json_tokens(void **state);
+static void json_strings(void **state);
+static void json_refusals(void **state);
+static void json_truncation(void **state);
+static void json_depth(void **state);
+static void json_skipping(void **state);
+static void json_fields(void **state);
+static void json_writing(void **state);
+
+
 static ngx_uint_t
 json_read(ngx_str_t *body, ngx_uint_t max_depth, const char **error)
 {

@@ -12,6 +12,26 @@
 #define NOW  1792142423000
 
 
+static ngx_int_t value_telemetry(const char *text);
+static int value_setup(void **state);
+static char *value_dump(void);
+static void value_typing(void **state);
+static void value_huge_numbers(void **state);
+static void value_uncast(void **state);
+static void value_shapes(void **state);
+static void value_refusals(void **state);
+static void value_nulls(void **state);
+static void value_limits(void **state);
+static void value_many_keys(void **state);
+static void value_attributes(void **state);
+static void value_single(void **state);
+static void value_no_memory(void **state);
+static void value_java_text(void **state);
+static void value_round_trip(void **state);
+static void value_decimals(void **state);
+static void value_texts(void **state);
+
+
 static ngx_iot_points_t      value_out;
 static ngx_iot_value_opts_t  value_opts;
 

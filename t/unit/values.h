@@ -27,6 +27,10 @@
 #define VALUES_MAX_BLOCKS  100000
 
 
+static void *values_alloc(void *data, size_t size);
+static int values_free(void **state);
+
+
 static void        *values_blocks[VALUES_MAX_BLOCKS];
 static ngx_uint_t   values_nblocks;
 static ngx_int_t    values_left = -1;
