@@ -466,7 +466,7 @@ typedef enum {
 #define NGX_IOT_OPENPAYGO_NONE       -1
 #define NGX_IOT_OPENPAYGO_START_MAX  999999999
 #define NGX_IOT_OPENPAYGO_COUNT_MAX  65535
-#define NGX_IOT_OPENPAYGO_USED       17
+#define NGX_IOT_OPENPAYGO_USED       34
 #define NGX_IOT_OPENPAYGO_DISABLE    998
 #define NGX_IOT_OPENPAYGO_SYNC       999
 
@@ -480,7 +480,10 @@ typedef struct {
     unsigned                  extended:1;   /* 12 digits */
 } ngx_iot_openpaygo_request_t;
 
-/* used: which of the recent counts; the order does not matter */
+/*
+ * used: which of the 17 counts up to count, and up to the highest used one,
+ * are used; the order does not matter.
+ */
 
 typedef struct {
     int64_t                   count;
@@ -532,8 +535,8 @@ ngx_iot_keycode_err_e ngx_iot_openpaygo_make(
  * changed it.  Values 998 and 999 at an even count, which are never made,
  * are ADD_TIME.
  *
- * E_SECRET; E_COUNT: the count of the device outside 0..65535 or nused above
- * 17; E_START; E_FORMAT: not 1..12 digits, or, if restricted, not 15 or 20
+ * E_SECRET; E_COUNT: a count of the device outside 0..65535 or nused above
+ * 34; E_START; E_FORMAT: not 1..12 digits, or, if restricted, not 15 or 20
  * digits of 1-4 (blanks are ignored).
  */
 

@@ -22,6 +22,11 @@ static void ngx_iot_openpaygo_find(uint32_t number, uint32_t start,
     ngx_iot_openpaygo_token_t *token);
 static void ngx_iot_openpaygo_accept(ngx_iot_openpaygo_device_t *d,
     const ngx_iot_openpaygo_token_t *token);
+static void ngx_iot_openpaygo_keep(ngx_iot_openpaygo_device_t *d,
+    const ngx_iot_openpaygo_device_t *old,
+    const ngx_iot_openpaygo_token_t *token, int64_t count);
+static ngx_uint_t ngx_iot_openpaygo_sane(
+    const ngx_iot_openpaygo_device_t *d);
 static ngx_uint_t ngx_iot_openpaygo_used(const ngx_iot_openpaygo_device_t *d,
     int64_t count);
 static ngx_iot_keycode_err_e ngx_iot_openpaygo_value(
@@ -264,10 +269,7 @@ ngx_iot_openpaygo_read(const u_char *p, size_t len, const ngx_str_t *key,
         return NGX_IOT_KEYCODE_E_SECRET;
     }
 
-    if (device->count < 0
-        || device->count > NGX_IOT_OPENPAYGO_COUNT_MAX
-        || (device->tracked && device->nused > NGX_IOT_OPENPAYGO_USED))
-    {
+    if (!ngx_iot_openpaygo_sane(device)) {
         return NGX_IOT_KEYCODE_E_COUNT;
     }
 
@@ -306,6 +308,33 @@ ngx_iot_openpaygo_read(const u_char *p, size_t len, const ngx_str_t *key,
     *token = t;
 
     return NGX_IOT_KEYCODE_OK;
+}
+
+
+static ngx_uint_t
+ngx_iot_openpaygo_sane(const ngx_iot_openpaygo_device_t *d)
+{
+    ngx_uint_t  i;
+
+    if (d == NULL || d->count < 0 || d->count > NGX_IOT_OPENPAYGO_COUNT_MAX) {
+        return 0;
+    }
+
+    if (!d->tracked) {
+        return 1;
+    }
+
+    if (d->nused > NGX_IOT_OPENPAYGO_USED) {
+        return 0;
+    }
+
+    for (i = 0; i < d->nused; i++) {
+        if (d->used[i] > NGX_IOT_OPENPAYGO_COUNT_MAX) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -388,7 +417,7 @@ static void
 ngx_iot_openpaygo_accept(ngx_iot_openpaygo_device_t *d,
     const ngx_iot_openpaygo_token_t *token)
 {
-    int64_t                     high, n;
+    int64_t                     high, last, n;
     ngx_uint_t                  i;
     ngx_iot_openpaygo_device_t  old;
 
@@ -410,16 +439,37 @@ ngx_iot_openpaygo_accept(ngx_iot_openpaygo_device_t *d,
         high = ngx_max(high, (int64_t) old.used[i]);
     }
 
+    /*
+     * A sync may leave the count far below the highest that was used: then
+     * both ends are remembered, or old tokens would work again.
+     */
+
+    last = ngx_min(high, d->count);
+
     d->nused = 0;
 
-    for (n = ngx_max(0, high - NGX_IOT_OPENPAYGO_RECENT); n <= high; n++) {
+    for (n = ngx_max(0, last - NGX_IOT_OPENPAYGO_RECENT); n <= last; n++) {
+        ngx_iot_openpaygo_keep(d, &old, token, n);
+    }
 
-        if (token->type != NGX_IOT_OPENPAYGO_ADD_TIME
-            || n == token->count
-            || ngx_iot_openpaygo_used(&old, n))
-        {
-            d->used[d->nused++] = (uint32_t) n;
-        }
+    last = ngx_max(last, high - NGX_IOT_OPENPAYGO_RECENT - 1);
+
+    for (n = last + 1; n <= high; n++) {
+        ngx_iot_openpaygo_keep(d, &old, token, n);
+    }
+}
+
+
+static void
+ngx_iot_openpaygo_keep(ngx_iot_openpaygo_device_t *d,
+    const ngx_iot_openpaygo_device_t *old,
+    const ngx_iot_openpaygo_token_t *token, int64_t count)
+{
+    if (token->type != NGX_IOT_OPENPAYGO_ADD_TIME
+        || count == token->count
+        || ngx_iot_openpaygo_used(old, count))
+    {
+        d->used[d->nused++] = (uint32_t) count;
     }
 }
 

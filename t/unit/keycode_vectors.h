@@ -92,8 +92,22 @@ vectors_run(const char *op, vector_pt handler)
                  (const char *) (a), (const char *) (b));                     \
     }
 
-#define check_error(err, id)                                                  \
-    check_text(ngx_iot_keycode_error(err), (id) ? (id) : "OK")
+
+#define check_error(err, id)  check_error_at(err, id, __LINE__)
+
+
+static void
+check_error_at(ngx_iot_keycode_err_e err, const char *id, int line)
+{
+    const char  *got;
+
+    got = ngx_iot_keycode_error(err);
+
+    if (strcmp(got, id == NULL ? "OK" : id) != 0) {
+        fail_msg("line %d, %s: %s is not %s", line,
+                 vector_id ? vector_id : "-", got, id == NULL ? "OK" : id);
+    }
+}
 
 
 static const char *
