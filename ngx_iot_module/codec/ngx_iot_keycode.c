@@ -15,6 +15,14 @@ typedef struct {
 } ngx_iot_keycode_error_t;
 
 
+typedef struct {
+    const char               *name;
+    ngx_iot_nexus_type_e      type;
+} ngx_iot_keycode_command_t;
+
+
+static ngx_uint_t ngx_iot_keycode_find(const ngx_iot_keycode_command_t *cmd,
+    const ngx_str_t *name, ngx_iot_nexus_type_e *type);
 static ngx_iot_keycode_err_e ngx_iot_keycode_days(const ngx_str_t *text,
     int64_t *days);
 static ngx_uint_t ngx_iot_keycode_is(const ngx_str_t *s, const char *name);
@@ -36,23 +44,19 @@ static const ngx_iot_keycode_error_t  ngx_iot_keycode_errors[] = {
 };
 
 
-/* SET_CREDIT of both dialects may be 0, ADD_CREDIT may not */
-
-static const struct {
-    const char               *name;
-    ngx_iot_nexus_type_e      type;
-
-} ngx_iot_keycode_commands[] = {
-
+static const ngx_iot_keycode_command_t  ngx_iot_keycode_commands[] = {
     { "pay_g_tkn", NGX_IOT_NEXUS_ADD_CREDIT },
     { "set_tkn", NGX_IOT_NEXUS_SET_CREDIT },
-    { "unlock_tkn", NGX_IOT_NEXUS_UNLOCK }
+    { "unlock_tkn", NGX_IOT_NEXUS_UNLOCK },
+    { NULL, NGX_IOT_NEXUS_TYPES }
+};
 
-}, ngx_iot_keycode_methods[] = {
 
+static const ngx_iot_keycode_command_t  ngx_iot_keycode_methods[] = {
     { "Add Credit", NGX_IOT_NEXUS_ADD_CREDIT },
     { "Set Credit", NGX_IOT_NEXUS_SET_CREDIT },
-    { "Unlock PAYG", NGX_IOT_NEXUS_UNLOCK }
+    { "Unlock PAYG", NGX_IOT_NEXUS_UNLOCK },
+    { NULL, NGX_IOT_NEXUS_TYPES }
 };
 
 
@@ -164,7 +168,7 @@ ngx_iot_keycode_request(const ngx_iot_keycode_member_t *members, ngx_uint_t n,
     ngx_iot_nexus_message_t *m)
 {
     int64_t                          days, hours;
-    ngx_uint_t                       i, k, found, methods;
+    ngx_uint_t                       found, i, methods;
     ngx_iot_nexus_type_e             type;
     ngx_iot_keycode_err_e            err;
     const ngx_iot_keycode_member_t  *amount, *credit;
@@ -193,26 +197,16 @@ ngx_iot_keycode_request(const ngx_iot_keycode_member_t *members, ngx_uint_t n,
                 return NGX_IOT_KEYCODE_E_REQUEST;
             }
 
-            for (k = 0; k < 3; k++) {
-                if (ngx_iot_keycode_is(&members[i].text,
-                                       ngx_iot_keycode_methods[k].name))
-                {
-                    type = ngx_iot_keycode_methods[k].type;
-                    found++;
-                }
-            }
-
+            found += ngx_iot_keycode_find(ngx_iot_keycode_methods,
+                                          &members[i].text, &type);
             continue;
         }
 
-        for (k = 0; k < 3; k++) {
-            if (ngx_iot_keycode_is(&members[i].name,
-                                   ngx_iot_keycode_commands[k].name))
-            {
-                type = ngx_iot_keycode_commands[k].type;
-                amount = &members[i];
-                found++;
-            }
+        if (ngx_iot_keycode_find(ngx_iot_keycode_commands, &members[i].name,
+                                 &type))
+        {
+            amount = &members[i];
+            found++;
         }
     }
 
@@ -249,6 +243,21 @@ ngx_iot_keycode_request(const ngx_iot_keycode_member_t *members, ngx_uint_t n,
     m->value = hours;
 
     return NGX_IOT_KEYCODE_OK;
+}
+
+
+static ngx_uint_t
+ngx_iot_keycode_find(const ngx_iot_keycode_command_t *cmd,
+    const ngx_str_t *name, ngx_iot_nexus_type_e *type)
+{
+    for ( /* void */ ; cmd->name; cmd++) {
+        if (ngx_iot_keycode_is(name, cmd->name)) {
+            *type = cmd->type;
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
