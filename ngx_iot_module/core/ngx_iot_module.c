@@ -145,6 +145,13 @@ static ngx_command_t  ngx_iot_commands[] = {
       offsetof(ngx_iot_conf_t, batch_queue),
       &ngx_iot_queue_bounds },
 
+    { ngx_string("device_cache"),
+      NGX_IOT_CONF|NGX_DIRECT_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      0,
+      offsetof(ngx_iot_conf_t, device_cache),
+      &ngx_iot_queue_bounds },
+
     { ngx_string("zone"),
       NGX_IOT_CONF|NGX_DIRECT_CONF|NGX_CONF_TAKE2,
       ngx_iot_zone_directive,
@@ -233,6 +240,7 @@ ngx_iot_create_conf(ngx_cycle_t *cycle)
     icf->batch_rows = NGX_CONF_UNSET_UINT;
     icf->batch_copy = NGX_CONF_UNSET_UINT;
     icf->batch_queue = NGX_CONF_UNSET_UINT;
+    icf->device_cache = NGX_CONF_UNSET_UINT;
 
     return icf;
 }
@@ -257,6 +265,7 @@ ngx_iot_init_conf(ngx_cycle_t *cycle, void *conf)
     ngx_conf_init_uint_value(icf->batch_rows, 4096);
     ngx_conf_init_uint_value(icf->batch_copy, 512);
     ngx_conf_init_uint_value(icf->batch_queue, 65536);
+    ngx_conf_init_uint_value(icf->device_cache, 65536);
 
     return NGX_CONF_OK;
 }

@@ -43,6 +43,7 @@ typedef struct {
     ngx_uint_t           batch_rows;
     ngx_uint_t           batch_copy;        /* rows from which COPY is used */
     ngx_uint_t           batch_queue;       /* rows waiting per worker */
+    ngx_uint_t           device_cache;      /* entries per worker */
 
     ngx_shm_zone_t      *zone;
     ngx_str_t            secret_key_file;

@@ -7,15 +7,18 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_iot_db.h"
 #include "ngx_iot_module.h"
 #include "ngx_iot_zone.h"
 
 
 static ngx_int_t ngx_iot_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_uint_t ngx_iot_slot_dead(ngx_iot_slot_t *slot);
+static void ngx_iot_zone_notified(ngx_str_t *what, ngx_str_t *id);
 
 
 static ngx_uint_t         ngx_iot_slot = NGX_IOT_SLOTS;
+static ngx_uint_t         ngx_iot_changes;
 static ngx_iot_metrics_t  ngx_iot_metrics_nowhere;
 
 ngx_iot_metrics_t  *ngx_iot_metrics = &ngx_iot_metrics_nowhere;
@@ -131,7 +134,7 @@ ngx_iot_zone_init_process(ngx_cycle_t *cycle)
     ngx_iot_slot = i;
     ngx_iot_metrics = &zone->slots[i].metrics;
 
-    return NGX_OK;
+    return ngx_iot_db_on_notify(ngx_iot_zone_notified);
 }
 
 
@@ -183,5 +186,31 @@ ngx_iot_zone_tag_bump_all(void)
 
     for (i = 0; i < NGX_IOT_TAGS; i++) {
         (void) ngx_atomic_fetch_add(&zone->tags[i], 1);
+    }
+}
+
+
+ngx_uint_t
+ngx_iot_zone_changes(void)
+{
+    return ngx_iot_changes;
+}
+
+
+/*
+ * The worker whose call caused the notification handles it before the answer
+ * goes out: whoever got the answer finds no worker of the node behind.
+ */
+
+static void
+ngx_iot_zone_notified(ngx_str_t *what, ngx_str_t *id)
+{
+    ngx_iot_changes++;
+
+    if (id->len) {
+        ngx_iot_zone_tag_bump(id);
+
+    } else {
+        ngx_iot_zone_tag_bump_all();
     }
 }

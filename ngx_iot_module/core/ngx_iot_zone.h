@@ -62,5 +62,11 @@ ngx_atomic_t *ngx_iot_zone_tag(ngx_str_t *id);
 void ngx_iot_zone_tag_bump(ngx_str_t *id);
 void ngx_iot_zone_tag_bump_all(void);
 
+/*
+ * Counts the notifications that this worker has handled: what was asked of
+ * the database before the count changed may be out of date.
+ */
+ngx_uint_t ngx_iot_zone_changes(void);
+
 
 #endif /* _NGX_IOT_ZONE_H_INCLUDED_ */

@@ -84,6 +84,13 @@ void *ngx_http_iot_alloc(void *data, size_t size);
 /* A header of the request, name in lower case; NULL: there is none. */
 ngx_table_elt_t *ngx_http_iot_find_header(ngx_http_request_t *r, char *name);
 
+/*
+ * The body that was read as one piece of memory, data NULL: there is none.
+ * NGX_DECLINED: larger than limit.
+ */
+ngx_int_t ngx_http_iot_body_gather(ngx_http_request_t *r, ngx_str_t *body,
+    off_t limit);
+
 /* Adds a header to the answer; key and value are not copied. */
 ngx_int_t ngx_http_iot_add_header(ngx_http_request_t *r, char *key,
     ngx_str_t *value);
