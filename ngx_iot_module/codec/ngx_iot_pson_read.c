@@ -21,6 +21,21 @@ typedef struct {
 } ngx_iot_pson_ctx_t;
 
 
+typedef enum {
+    NGX_IOT_PSON1_HAS_NOTHING = 0,
+    NGX_IOT_PSON1_HAS_VARINT,
+    NGX_IOT_PSON1_HAS_BITS,
+    NGX_IOT_PSON1_HAS_LENGTH
+} ngx_iot_pson1_content_e;
+
+
+typedef struct {
+    ngx_uint_t              type;
+    int64_t                 value;
+    ngx_uint_t              content;
+} ngx_iot_pson1_type_t;
+
+
 static ngx_int_t ngx_iot_pson_run(ngx_iot_tree_t *root, ngx_uint_t version,
     u_char **pos, u_char *end, ngx_iot_tree_limit_t *limit,
     ngx_iot_alloc_t *alloc);
@@ -33,6 +48,8 @@ static ngx_int_t ngx_iot_pson_item(ngx_iot_pson_ctx_t *ctx,
 static ngx_int_t ngx_iot_pson_key(ngx_iot_pson_ctx_t *ctx, ngx_str_t *key);
 static ngx_int_t ngx_iot_pson1_head(ngx_iot_pson_ctx_t *ctx,
     ngx_iot_tree_t *node, size_t *len);
+static ngx_int_t ngx_iot_pson1_integer(ngx_iot_pson_ctx_t *ctx,
+    ngx_iot_tree_t *node, ngx_uint_t type);
 static ngx_int_t ngx_iot_pson2_head(ngx_iot_pson_ctx_t *ctx,
     ngx_iot_tree_t *node, size_t *len);
 static ngx_int_t ngx_iot_pson2_tag(ngx_iot_pson_ctx_t *ctx, ngx_uint_t *type,
@@ -41,9 +58,32 @@ static ngx_int_t ngx_iot_pson_u32(ngx_iot_pson_ctx_t *ctx, uint32_t *value);
 static ngx_int_t ngx_iot_pson_u64(ngx_iot_pson_ctx_t *ctx, uint64_t *value);
 static ngx_int_t ngx_iot_pson_take(ngx_iot_pson_ctx_t *ctx, size_t len,
     ngx_str_t *str);
+static void ngx_iot_pson_unsigned(ngx_iot_tree_t *node, uint64_t n);
 static ngx_int_t ngx_iot_pson_negative(ngx_iot_tree_t *node, uint64_t n);
 static ngx_int_t ngx_iot_pson_floating(ngx_iot_pson_ctx_t *ctx,
     ngx_iot_tree_t *node, ngx_uint_t type);
+
+
+/* by the type in the tag of version 1 */
+
+static const ngx_iot_pson1_type_t  ngx_iot_pson1_types[] = {
+    { NGX_IOT_TREE_NULL, 0, NGX_IOT_PSON1_HAS_NOTHING },
+    { NGX_IOT_TREE_INT, 0, NGX_IOT_PSON1_HAS_VARINT },
+    { NGX_IOT_TREE_INT, 0, NGX_IOT_PSON1_HAS_VARINT },
+    { NGX_IOT_TREE_FLOAT, 0, NGX_IOT_PSON1_HAS_BITS },
+    { NGX_IOT_TREE_DOUBLE, 0, NGX_IOT_PSON1_HAS_BITS },
+    { NGX_IOT_TREE_BOOL, 1, NGX_IOT_PSON1_HAS_NOTHING },
+    { NGX_IOT_TREE_BOOL, 0, NGX_IOT_PSON1_HAS_NOTHING },
+    { NGX_IOT_TREE_INT, 0, NGX_IOT_PSON1_HAS_NOTHING },
+    { NGX_IOT_TREE_INT, 1, NGX_IOT_PSON1_HAS_NOTHING },
+    { NGX_IOT_TREE_TEXT, 0, NGX_IOT_PSON1_HAS_LENGTH },
+    { NGX_IOT_TREE_TEXT, 0, NGX_IOT_PSON1_HAS_NOTHING },
+    { NGX_IOT_TREE_BYTES, 0, NGX_IOT_PSON1_HAS_LENGTH },
+    { NGX_IOT_TREE_BYTES, 0, NGX_IOT_PSON1_HAS_NOTHING },
+    { NGX_IOT_TREE_OBJECT, 0, NGX_IOT_PSON1_HAS_LENGTH },
+    { NGX_IOT_TREE_ARRAY, 0, NGX_IOT_PSON1_HAS_LENGTH },
+    { NGX_IOT_TREE_EMPTY, 0, NGX_IOT_PSON1_HAS_NOTHING },
+};
 
 
 ngx_int_t
@@ -306,116 +346,73 @@ ngx_iot_pson_key(ngx_iot_pson_ctx_t *ctx, ngx_str_t *key)
 static ngx_int_t
 ngx_iot_pson1_head(ngx_iot_pson_ctx_t *ctx, ngx_iot_tree_t *node, size_t *len)
 {
-    uint32_t    tag, n;
-    uint64_t    number;
-    ngx_int_t   rc;
-    ngx_uint_t  type;
+    uint32_t                     tag, n;
+    ngx_int_t                    rc;
+    const ngx_iot_pson1_type_t  *type;
 
     rc = ngx_iot_pson_u32(ctx, &tag);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    type = tag >> 3;
+    if (tag >> 3 > NGX_IOT_PSON1_EMPTY) {
+        return NGX_DECLINED;
+    }
+
+    type = &ngx_iot_pson1_types[tag >> 3];
 
     /*
      * the real decoder asks for this wire where a length is due and goes by
      * the type alone elsewhere
      */
 
-    switch (type) {
-
-    case NGX_IOT_PSON1_TEXT:
-    case NGX_IOT_PSON1_BYTES:
-    case NGX_IOT_PSON1_OBJECT:
-    case NGX_IOT_PSON1_ARRAY:
-
-        if ((tag & 7) != NGX_IOT_PSON1_WIRE_LENGTH) {
-            return NGX_DECLINED;
-        }
-
-        rc = ngx_iot_pson_u32(ctx, &n);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        *len = n;
-
-        break;
-
-    default:
-
-        if ((tag & 7) == NGX_IOT_PSON1_WIRE_LENGTH) {
-            return NGX_DECLINED;
-        }
-    }
-
-    switch (type) {
-
-    case NGX_IOT_PSON1_NULL:
-        node->type = NGX_IOT_TREE_NULL;
-        return NGX_OK;
-
-    case NGX_IOT_PSON1_POSITIVE:
-    case NGX_IOT_PSON1_NEGATIVE:
-
-        rc = ngx_iot_pson_u64(ctx, &number);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        if (type == NGX_IOT_PSON1_NEGATIVE) {
-            return ngx_iot_pson_negative(node, number);
-        }
-
-        node->type = (number > INT64_MAX) ? NGX_IOT_TREE_UINT
-                                          : NGX_IOT_TREE_INT;
-        node->u.n = number;
-        return NGX_OK;
-
-    case NGX_IOT_PSON1_FLOAT:
-        return ngx_iot_pson_floating(ctx, node, NGX_IOT_TREE_FLOAT);
-
-    case NGX_IOT_PSON1_DOUBLE:
-        return ngx_iot_pson_floating(ctx, node, NGX_IOT_TREE_DOUBLE);
-
-    case NGX_IOT_PSON1_TRUE:
-    case NGX_IOT_PSON1_FALSE:
-        node->type = NGX_IOT_TREE_BOOL;
-        node->u.i = (type == NGX_IOT_PSON1_TRUE);
-        return NGX_OK;
-
-    case NGX_IOT_PSON1_ZERO:
-    case NGX_IOT_PSON1_ONE:
-        node->type = NGX_IOT_TREE_INT;
-        node->u.i = (type == NGX_IOT_PSON1_ONE);
-        return NGX_OK;
-
-    case NGX_IOT_PSON1_TEXT:
-    case NGX_IOT_PSON1_EMPTY_TEXT:
-        node->type = NGX_IOT_TREE_TEXT;
-        return NGX_OK;
-
-    case NGX_IOT_PSON1_BYTES:
-    case NGX_IOT_PSON1_EMPTY_BYTES:
-        node->type = NGX_IOT_TREE_BYTES;
-        return NGX_OK;
-
-    case NGX_IOT_PSON1_OBJECT:
-        node->type = NGX_IOT_TREE_OBJECT;
-        return NGX_OK;
-
-    case NGX_IOT_PSON1_ARRAY:
-        node->type = NGX_IOT_TREE_ARRAY;
-        return NGX_OK;
-
-    case NGX_IOT_PSON1_EMPTY:
-        node->type = NGX_IOT_TREE_EMPTY;
-        return NGX_OK;
-
-    default:
+    if (((tag & 7) == NGX_IOT_PSON1_WIRE_LENGTH)
+        != (type->content == NGX_IOT_PSON1_HAS_LENGTH))
+    {
         return NGX_DECLINED;
     }
+
+    node->type = type->type;
+    node->u.i = type->value;
+
+    switch (type->content) {
+
+    case NGX_IOT_PSON1_HAS_LENGTH:
+        rc = ngx_iot_pson_u32(ctx, &n);
+        *len = n;
+        return rc;
+
+    case NGX_IOT_PSON1_HAS_VARINT:
+        return ngx_iot_pson1_integer(ctx, node, tag >> 3);
+
+    case NGX_IOT_PSON1_HAS_BITS:
+        return ngx_iot_pson_floating(ctx, node, type->type);
+
+    default:
+        return NGX_OK;
+    }
+}
+
+
+static ngx_int_t
+ngx_iot_pson1_integer(ngx_iot_pson_ctx_t *ctx, ngx_iot_tree_t *node,
+    ngx_uint_t type)
+{
+    uint64_t   number;
+    ngx_int_t  rc;
+
+    rc = ngx_iot_pson_u64(ctx, &number);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (type == NGX_IOT_PSON1_NEGATIVE) {
+        return ngx_iot_pson_negative(node, number);
+    }
+
+    ngx_iot_pson_unsigned(node, number);
+
+    return NGX_OK;
 }
 
 
@@ -436,9 +433,7 @@ ngx_iot_pson2_head(ngx_iot_pson_ctx_t *ctx, ngx_iot_tree_t *node, size_t *len)
     switch (type) {
 
     case NGX_IOT_PSON2_UNSIGNED:
-        node->type = (number > INT64_MAX) ? NGX_IOT_TREE_UINT
-                                          : NGX_IOT_TREE_INT;
-        node->u.n = number;
+        ngx_iot_pson_unsigned(node, number);
         return NGX_OK;
 
     case NGX_IOT_PSON2_NEGATIVE:
@@ -563,6 +558,14 @@ ngx_iot_pson_take(ngx_iot_pson_ctx_t *ctx, size_t len, ngx_str_t *str)
     ctx->pos += len;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_iot_pson_unsigned(ngx_iot_tree_t *node, uint64_t n)
+{
+    node->type = (n > INT64_MAX) ? NGX_IOT_TREE_UINT : NGX_IOT_TREE_INT;
+    node->u.n = n;
 }
 
 

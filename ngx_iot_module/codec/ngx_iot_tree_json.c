@@ -39,6 +39,8 @@ static u_char *ngx_iot_tree_json_list(u_char *p, ngx_iot_tree_t *tree);
 static u_char *ngx_iot_tree_json_uint(u_char *p, uint64_t n);
 static u_char *ngx_iot_tree_json_double(u_char *p, double d,
     ngx_uint_t type);
+static ngx_int_t ngx_iot_tree_json_place(ngx_iot_tree_reader_t *reader,
+    ngx_iot_tree_t *node);
 static ngx_int_t ngx_iot_tree_json_value(ngx_iot_tree_reader_t *reader,
     ngx_uint_t token, ngx_iot_tree_t **out);
 static ngx_int_t ngx_iot_tree_json_number(ngx_iot_tree_t *node,
@@ -427,27 +429,45 @@ ngx_iot_tree_json_read(ngx_iot_tree_t **out, ngx_str_t *text,
             return rc;
         }
 
-        list = reader.depth ? reader.open[reader.depth - 1] : NULL;
-
-        if (list == NULL) {
+        if (reader.depth == 0) {
             root = node;
+        }
 
-        } else if (list->type == NGX_IOT_TREE_OBJECT) {
-            ngx_iot_tree_put(list, &reader.key, node);
+        if (ngx_iot_tree_json_place(&reader, node) != NGX_OK) {
+            return NGX_BUSY;
+        }
+    }
+}
+
+
+/* into the innermost open container; and a container becomes that one */
+
+static ngx_int_t
+ngx_iot_tree_json_place(ngx_iot_tree_reader_t *reader, ngx_iot_tree_t *node)
+{
+    ngx_iot_tree_t  *list;
+
+    if (reader->depth) {
+        list = reader->open[reader->depth - 1];
+
+        if (list->type == NGX_IOT_TREE_OBJECT) {
+            ngx_iot_tree_put(list, &reader->key, node);
 
         } else {
             ngx_iot_tree_add(list, node);
         }
-
-        if (ngx_iot_tree_is_list(node)) {
-
-            if (reader.depth == reader.limit.depth) {
-                return NGX_BUSY;
-            }
-
-            reader.open[reader.depth++] = node;
-        }
     }
+
+    if (ngx_iot_tree_is_list(node)) {
+
+        if (reader->depth == reader->limit.depth) {
+            return NGX_BUSY;
+        }
+
+        reader->open[reader->depth++] = node;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -160,7 +160,7 @@ test_json_refused(void **state)
         "{1:1}", "{\"a\" 1}", "\"", "\"a", "\"\\\"", "\"\\x\"", "\"\\u12\"",
         "\"\\ud800\"", "\"\\udc00\"", "\"\\u0000\"", "\"\x01\"",
         "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "1 2", "[] []",
-        "'a'", "// c\n1",
+        "'a'", "/* c */ 1",
     };
 
     lib_arena_init(&arena);
@@ -308,9 +308,9 @@ test_json_write_values(void **state)
 
     lib_arena_init(&arena);
 
-    s = lib_str("\x01\x02\xff\xfe");
+    s = lib_str("\x01\x02\xfb\xfe");
     tree = ngx_iot_tree_bytes(&arena.alloc, &s);
-    assert_string_equal(tree_json(tree, &arena), "\"AQL//g==\"");
+    assert_string_equal(tree_json(tree, &arena), "\"AQL7/g==\"");
 
     s.len = 0;
     s.data = NULL;
