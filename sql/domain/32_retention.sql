@@ -41,15 +41,23 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = iot, pg_temp
 AS $$
 DECLARE
-    ttl  text;
+    key_nr     integer;
+    entity_nr  integer;
+    ttl        text;
 BEGIN
-    SELECT iot.value_text(a.b, a.l, a.d, a.s) INTO ttl
-      FROM iot.key k
-           JOIN iot.attribute a
-               ON a.key = k.id AND a.scope = 3 AND a.entity = ANY (entities)
-     WHERE k.name = 'TTL'
-     ORDER BY array_position(entities, a.entity)
-     LIMIT 1;
+    SELECT k.id INTO key_nr FROM iot.key k WHERE k.name = 'TTL';
+
+    IF key_nr IS NULL THEN
+        RETURN NULL;
+    END IF;
+
+    FOREACH entity_nr IN ARRAY entities LOOP
+        SELECT iot.value_text(a.b, a.l, a.d, a.s) INTO ttl
+          FROM iot.attribute a
+         WHERE a.entity = entity_nr AND a.scope = 3 AND a.key = key_nr;
+
+        EXIT WHEN FOUND;
+    END LOOP;
 
     IF ttl ~ '^[0-9]{1,12}(\.[0-9]+)?$' THEN
         RETURN trunc(ttl::numeric)::bigint;

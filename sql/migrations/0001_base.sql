@@ -89,10 +89,14 @@ AS $$
     SELECT COALESCE(current_setting('iot.role', true), '') = 'SYS_ADMIN'
 $$;
 
+-- Not in SQL: such a function is planned anew by each query that calls it.
+
 CREATE FUNCTION iot.now_ms() RETURNS bigint
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 AS $$
-    SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+BEGIN
+    RETURN extract(epoch FROM clock_timestamp()) * 1000;
+END
 $$;
 
 -- UUID version 7: in order of creation, so that indexes grow at their ends.

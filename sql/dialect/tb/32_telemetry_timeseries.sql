@@ -24,7 +24,7 @@ $$;
 CREATE OR REPLACE FUNCTION tb.timeseries_values(p iot.principal, path text[],
     query json, body json)
 RETURNS SETOF text
-LANGUAGE plpgsql
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     names      text[] := tb.query_keys(query);
@@ -138,7 +138,7 @@ $$;
 CREATE OR REPLACE FUNCTION tb.timeseries_history(p iot.principal,
     path text[], query json, body json)
 RETURNS SETOF text
-LANGUAGE plpgsql
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     names      text[] := tb.query_keys(query);
