@@ -137,15 +137,18 @@ sub read {
 sub read_until {
     my ($self, $pattern, $seconds) = @_;
 
-    while ($self->{buffer} !~ /$pattern/s) {
+    while (1) {
+        # "@+" of a match in the condition of a loop is gone after the loop
+        if ($self->{buffer} =~ /$pattern/s) {
+            return substr($self->{buffer}, 0, $+[0], '');
+        }
+
         my $rc = $self->fill($seconds);
         next if $rc;
 
         croak((defined $rc ? 'closed' : 'timed out')
             . " before $pattern; got \"$self->{buffer}\"");
     }
-
-    return substr($self->{buffer}, 0, $+[0], '');
 }
 
 

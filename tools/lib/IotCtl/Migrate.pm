@@ -121,7 +121,8 @@ sub migrate {
     my $out = IotCtl::Postgres::psql($conninfo, script($sql), %o,
         what => 'The migration');
 
-    return split(/\n/, $out);
+    # without what the scripts themselves may print
+    return grep { /^(?:migration|functions) \w+$/ } split(/\n/, $out);
 }
 
 

@@ -32,11 +32,14 @@ sub init {
 
     $instance->make_dirs;
     $instance->lock;
-    $instance->save;
 
     key($instance);
     certificate($instance);
     database($instance);
+
+    # not before: a database that is not there is not worth remembering
+    $instance->save;
+
     migrate($instance);
     accounts($instance) unless $again;
 
