@@ -59,7 +59,8 @@ static void ngx_iot_db_conn_fail_calls(ngx_iot_db_conn_t *conn);
 static void ngx_iot_db_conn_busy(ngx_iot_db_conn_t *conn);
 
 
-static char  *ngx_iot_db_lane_names[] = { "call", "read", "slow", "write" };
+static char  *ngx_iot_db_lane_names[] = { "call", "read", "slow", "write",
+                                          "chore" };
 
 
 void
@@ -216,7 +217,9 @@ ngx_iot_db_conn_unwrap(ngx_iot_db_conn_t *conn)
         ngx_del_timer(c->write);
     }
 
-    if (ngx_del_conn) {
+    /* a paused connection is not in epoll at all */
+
+    if (ngx_del_conn && (c->read->active || c->write->active)) {
         ngx_del_conn(c, PQsocket(conn->pg) == c->fd ? 0 : NGX_CLOSE_EVENT);
     }
 
