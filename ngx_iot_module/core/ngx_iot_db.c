@@ -99,6 +99,11 @@ ngx_iot_db_lane_init(ngx_cycle_t *cycle, ngx_uint_t id)
 
         break;
 
+    case NGX_IOT_DB_CHORE:
+        lane->nconns = 1;
+        lane->timeout = icf->slow_timeout;
+        break;
+
     default: /* NGX_IOT_DB_WRITE */
         lane->nconns = 1;
         lane->timeout = ngx_max(icf->timeout, 30000);

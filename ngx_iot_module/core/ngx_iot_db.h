@@ -27,13 +27,15 @@
  *   read   pipelined, pure reads; goes to "database_read" if there is one
  *   slow   one call at a time, single-row mode: exports and histories
  *   write  one batch at a time (ngx_iot_batch.h)
+ *   chore  what nobody waits for: maintenance
  */
 
 #define NGX_IOT_DB_CALL   0
 #define NGX_IOT_DB_READ   1
 #define NGX_IOT_DB_SLOW   2
 #define NGX_IOT_DB_WRITE  3
-#define NGX_IOT_DB_LANES  4
+#define NGX_IOT_DB_CHORE  4
+#define NGX_IOT_DB_LANES  5
 
 #define NGX_IOT_DB_MAX_PARAMS      24
 #define NGX_IOT_DB_MAX_STATEMENTS  1024

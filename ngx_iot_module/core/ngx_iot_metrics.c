@@ -38,13 +38,15 @@ static u_char *ngx_iot_metric_line(u_char *p, u_char *last,
     ngx_iot_metric(name, "lane=\"call\"", type, help, member[0]),             \
     ngx_iot_metric(name, "lane=\"read\"", type, help, member[1]),             \
     ngx_iot_metric(name, "lane=\"slow\"", type, help, member[2]),             \
-    ngx_iot_metric(name, "lane=\"write\"", type, help, member[3])
+    ngx_iot_metric(name, "lane=\"write\"", type, help, member[3]),           \
+    ngx_iot_metric(name, "lane=\"chore\"", type, help, member[4])
 
 #define ngx_iot_metric_lanes_time(name, help, member)                         \
     ngx_iot_metric_time(name, "lane=\"call\"", help, member[0]),              \
     ngx_iot_metric_time(name, "lane=\"read\"", help, member[1]),              \
     ngx_iot_metric_time(name, "lane=\"slow\"", help, member[2]),              \
-    ngx_iot_metric_time(name, "lane=\"write\"", help, member[3])
+    ngx_iot_metric_time(name, "lane=\"write\"", help, member[3]),            \
+    ngx_iot_metric_time(name, "lane=\"chore\"", help, member[4])
 
 
 static ngx_iot_metric_t  ngx_iot_metric_table[] = {

@@ -32,12 +32,12 @@ typedef struct {
     ngx_atomic_t     batch_rows;            /* sum over batches */
     ngx_atomic_t     batch_usec;            /* sum of commit times */
     ngx_atomic_t     batch_queue;           /* gauge: rows waiting */
-    ngx_atomic_t     db_calls[4];
-    ngx_atomic_t     db_errors[4];
-    ngx_atomic_t     db_queue[4];           /* gauge */
-    ngx_atomic_t     db_connections[4];     /* gauge: usable */
+    ngx_atomic_t     db_calls[5];
+    ngx_atomic_t     db_errors[5];
+    ngx_atomic_t     db_queue[5];           /* gauge */
+    ngx_atomic_t     db_connections[5];     /* gauge: usable */
     ngx_atomic_t     db_reconnects;
-    ngx_atomic_t     db_usec[4];            /* sum of call times */
+    ngx_atomic_t     db_usec[5];            /* sum of call times */
     ngx_atomic_t     cache_device_hits;
     ngx_atomic_t     cache_device_misses;
     ngx_atomic_t     cache_device_entries;  /* gauge */

@@ -9,6 +9,7 @@
 
 #include "ngx_iot_batch.h"
 #include "ngx_iot_db.h"
+#include "ngx_iot_maintain.h"
 #include "ngx_iot_service.h"
 #include "ngx_iot_zone.h"
 
@@ -20,6 +21,9 @@ ngx_iot_service_t  ngx_iot_services[] = {
     { "db", ngx_iot_db_init_process, ngx_iot_db_exit_process },
 
     { "batch", ngx_iot_batch_init_process, ngx_iot_batch_exit_process },
+
+    { "maintain", ngx_iot_maintain_init_process,
+      ngx_iot_maintain_exit_process },
 
     { NULL, NULL, NULL }
 };
