@@ -266,14 +266,14 @@ BEGIN
 
     LOOP
         EXIT WHEN iot.telemetry_expire(500) = 0
-                  OR clock_timestamp() > begun + interval '300 ms';
+                  OR clock_timestamp() > begun + interval '150 ms';
     END LOOP;
 
-    PERFORM iot.telemetry_forget(begun + interval '500 ms');
+    PERFORM iot.telemetry_forget(begun + interval '250 ms');
     PERFORM iot.maintain_identity();
 
     BEGIN
-        PERFORM iot.telemetry_sweep_slice(begun + interval '800 ms');
+        PERFORM iot.telemetry_sweep_slice(begun + interval '400 ms');
 
     EXCEPTION WHEN lock_not_available THEN
         RETURN;
