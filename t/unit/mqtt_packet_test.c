@@ -391,6 +391,38 @@ test_connect_fields(void **state)
 }
 
 
+/* a frame that ngx_iot_mqtt_frame() would not have let through */
+
+static void
+test_foreign_frame(void **state)
+{
+    u_char                  byte;
+    ngx_iot_mqtt_frame_t    frame;
+    ngx_iot_mqtt_packet_t   packet;
+    ngx_iot_mqtt_parser_t   mp;
+
+    memset(&frame, 0, sizeof(frame));
+    frame.start = &byte;
+    frame.body = &byte;
+    frame.end = &byte;
+
+    start(&mp, 5, 0);
+    assert_int_equal(ngx_iot_mqtt_parse(&mp, &frame, &packet),
+                     NGX_IOT_MQTT_PROTOCOL_ERROR);
+
+    frame.type = NGX_IOT_MQTT_PINGREQ;
+    assert_int_equal(ngx_iot_mqtt_parse(&mp, &frame, &packet),
+                     NGX_IOT_MQTT_PROTOCOL_ERROR);
+
+    start(&mp, 5, 0);
+    assert_int_equal(ngx_iot_mqtt_parse(&mp, &frame, &packet), NGX_OK);
+
+    frame.type = 16;
+    assert_int_equal(ngx_iot_mqtt_parse(&mp, &frame, &packet),
+                     NGX_IOT_MQTT_PROTOCOL_ERROR);
+}
+
+
 static void
 test_v31_flags(void **state)
 {
@@ -701,6 +733,35 @@ test_build_refused(void **state)
     packet.connect.keep_alive = 65536;
     assert_int_equal(ngx_iot_mqtt_build_size(&packet), 0);
 
+    /* nothing is written of what has no size */
+
+    assert_ptr_equal(ngx_iot_mqtt_build(text.data, &packet), text.data);
+
+    packet.version = NGX_IOT_MQTT_V5;
+    packet.reason = 0x100;
+    packet.type = NGX_IOT_MQTT_PUBREC;
+    assert_int_equal(ngx_iot_mqtt_build_size(&packet), 0);
+
+    packet.type = NGX_IOT_MQTT_DISCONNECT;
+    assert_int_equal(ngx_iot_mqtt_build_size(&packet), 0);
+
+    packet.reason = 0xff;
+    assert_int_equal(ngx_iot_mqtt_build_size(&packet), 3);
+
+    packet.version = 6;
+    assert_int_equal(ngx_iot_mqtt_build_size(&packet), 0);
+
+    packet.version = NGX_IOT_MQTT_V5;
+    packet.type = NGX_IOT_MQTT_UNSUBSCRIBE;
+    packet.count = 0;
+    assert_int_equal(ngx_iot_mqtt_build_size(&packet), 0);
+
+    packet.type = NGX_IOT_MQTT_SUBACK;
+    assert_int_equal(ngx_iot_mqtt_build_size(&packet), 0);
+
+    packet.type = 16;
+    assert_int_equal(ngx_iot_mqtt_build_size(&packet), 0);
+
     free(text.data);
 }
 
@@ -836,6 +897,7 @@ main(void)
         cmocka_unit_test(test_cut_bodies),
         cmocka_unit_test(test_length_only),
         cmocka_unit_test(test_connect_fields),
+        cmocka_unit_test(test_foreign_frame),
         cmocka_unit_test(test_v31_flags),
         cmocka_unit_test(test_publish_fields),
         cmocka_unit_test(test_subscriptions),
