@@ -457,9 +457,9 @@ ngx_http_iot_device_save(ngx_http_iot_device_ctx_t *ctx, ngx_uint_t scope)
     ngx_iot_points_t      *points;
     ngx_iot_value_opts_t   opts;
 
-    rc = ngx_http_iot_device_media(ctx, &cbor);
-    if (rc != NGX_OK) {
-        return rc;
+    if (ngx_http_iot_device_media(ctx, &cbor) != NGX_OK) {
+        return ngx_http_iot_device_send(ctx, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                        NULL, NULL);
     }
 
     ctx->alloc.alloc = ngx_http_iot_device_alloc;

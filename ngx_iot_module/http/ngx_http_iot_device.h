@@ -74,7 +74,7 @@ ngx_int_t ngx_http_iot_device_error(ngx_http_iot_device_ctx_t *ctx,
 /* what nginx itself refused, come back through error_page */
 ngx_int_t ngx_http_iot_device_refused(ngx_http_request_t *r);
 
-/* *cbor is set; anything but NGX_OK is the answer (415) */
+/* NGX_OK: *cbor is set; NGX_DECLINED: a type we do not read, answer 415 */
 ngx_int_t ngx_http_iot_device_media(ngx_http_iot_device_ctx_t *ctx,
     ngx_uint_t *cbor);
 

@@ -152,7 +152,7 @@ ngx_http_iot_device_refused(ngx_http_request_t *r)
 
 /*
  * CBOR by its media type; what passes for JSON is what curl, microcontrollers
- * and old libraries send with it.
+ * and old libraries send with it.  NGX_DECLINED: answer 415.
  */
 
 ngx_int_t
@@ -199,8 +199,7 @@ ngx_http_iot_device_media(ngx_http_iot_device_ctx_t *ctx, ngx_uint_t *cbor)
         return NGX_OK;
     }
 
-    return ngx_http_iot_device_send(ctx, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                    NULL, NULL);
+    return NGX_DECLINED;
 }
 
 

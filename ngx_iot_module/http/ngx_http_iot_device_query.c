@@ -360,9 +360,9 @@ ngx_http_iot_device_provision(ngx_http_iot_device_ctx_t *ctx)
         ngx_string("provisionDeviceKey and provisionDeviceSecret are "
                    "required!");
 
-    rc = ngx_http_iot_device_media(ctx, &cbor);
-    if (rc != NGX_OK) {
-        return rc;
+    if (ngx_http_iot_device_media(ctx, &cbor) != NGX_OK) {
+        return ngx_http_iot_device_send(ctx, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                        NULL, NULL);
     }
 
     if (ctx->body.len > NGX_HTTP_IOT_PROVISION_BODY) {
