@@ -50,7 +50,9 @@ ngx_http_iot_send(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type,
 
     ngx_http_iot_answer_type(r, len ? type : NULL);
 
-    if (ngx_http_iot_cors_headers(r) != NGX_OK) {
+    if (ngx_http_iot_answered(r) != NGX_OK
+        || ngx_http_iot_cors_headers(r) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -459,7 +461,9 @@ ngx_http_iot_answer_send(ngx_http_iot_call_t *call, ngx_uint_t status,
 
     ngx_http_iot_answer_type(r, type);
 
-    if (ngx_http_iot_cors_headers(r) != NGX_OK) {
+    if (ngx_http_iot_answered(r) != NGX_OK
+        || ngx_http_iot_cors_headers(r) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

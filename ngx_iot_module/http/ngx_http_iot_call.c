@@ -15,7 +15,6 @@
 static ngx_http_iot_call_t *ngx_http_iot_call_create(ngx_http_request_t *r);
 static ngx_int_t ngx_http_iot_call_early(ngx_http_iot_call_t *call,
     ngx_uint_t status, char *code, char *message);
-static ngx_int_t ngx_http_iot_call_error_page(ngx_http_request_t *r);
 static ngx_int_t ngx_http_iot_call_options(ngx_http_iot_call_t *call);
 static void ngx_http_iot_call_cleanup(void *data);
 static void ngx_http_iot_call_run(ngx_http_iot_call_t *call);
@@ -39,36 +38,11 @@ static char  *ngx_http_iot_call_states[] = {
 };
 
 
-typedef struct {
-    ngx_uint_t   status;
-    char        *code;
-    char        *message;
-} ngx_http_iot_call_page_t;
-
-
-static ngx_http_iot_call_page_t  ngx_http_iot_call_pages[] = {
-    { NGX_HTTP_BAD_REQUEST, "bad_request", "Bad request" },
-    { NGX_HTTP_FORBIDDEN, "permission_denied",
-      "You don't have permission to perform this operation!" },
-    { NGX_HTTP_NOT_FOUND, "not_found", "Requested item wasn't found!" },
-    { NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "too_large",
-      "Payload size exceeds the limit" },
-    { NGX_HTTP_TOO_MANY_REQUESTS, "too_many_requests", "Too many requests" },
-    { NGX_HTTP_SERVICE_UNAVAILABLE, "unavailable", "Service is unavailable" },
-    { NGX_HTTP_INTERNAL_SERVER_ERROR, "general", "Internal server error" },
-    { 0, NULL, NULL }
-};
-
-
 ngx_int_t
 ngx_http_iot_call_start(ngx_http_request_t *r)
 {
     ngx_int_t             rc;
     ngx_http_iot_call_t  *call;
-
-    if (r->internal && r->err_status) {
-        return ngx_http_iot_call_error_page(r);
-    }
 
     ngx_iot_count(requests_rest);
 
@@ -175,34 +149,6 @@ ngx_http_iot_call_early(ngx_http_iot_call_t *call, ngx_uint_t status,
     r->main->count++;
 
     return ngx_http_iot_call_fail(call, status, code, message);
-}
-
-
-/*
- * nginx refused a request in our location and came back by its error page:
- * the client gets the envelope of the dialect.
- */
-
-static ngx_int_t
-ngx_http_iot_call_error_page(ngx_http_request_t *r)
-{
-    ngx_http_iot_call_t       *call;
-    ngx_http_iot_call_page_t  *page;
-
-    call = ngx_http_iot_call_create(r);
-    if (call == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    for (page = ngx_http_iot_call_pages; page->status; page++) {
-        if (page->status == r->err_status) {
-            return ngx_http_iot_call_early(call, page->status, page->code,
-                                           page->message);
-        }
-    }
-
-    return ngx_http_iot_call_early(call, r->err_status, "general",
-                                   "Request failed");
 }
 
 

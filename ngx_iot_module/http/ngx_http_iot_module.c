@@ -21,8 +21,6 @@ static void *ngx_http_iot_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_iot_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_iot_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
-static ngx_int_t ngx_http_iot_error_pages(ngx_conf_t *cf,
-    ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_iot_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_http_iot_set_handler(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -90,7 +88,7 @@ static ngx_command_t  ngx_http_iot_commands[] = {
 
 static ngx_http_module_t  ngx_http_iot_module_ctx = {
     ngx_http_iot_add_variables,            /* preconfiguration */
-    NULL,                                  /* postconfiguration */
+    ngx_http_iot_refuse_init,              /* postconfiguration */
 
     ngx_http_iot_create_main_conf,         /* create main configuration */
     NULL,                                  /* init main configuration */
@@ -131,20 +129,6 @@ static ngx_http_variable_t  ngx_http_iot_vars[] = {
       offsetof(ngx_http_iot_ctx_t, user), NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
-};
-
-
-/* what nginx itself may refuse in the location of an API */
-
-static ngx_uint_t  ngx_http_iot_error_statuses[] = {
-    NGX_HTTP_BAD_REQUEST,
-    NGX_HTTP_FORBIDDEN,
-    NGX_HTTP_NOT_FOUND,
-    NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-    NGX_HTTP_TOO_MANY_REQUESTS,
-    NGX_HTTP_INTERNAL_SERVER_ERROR,
-    NGX_HTTP_SERVICE_UNAVAILABLE,
-    0
 };
 
 
@@ -192,6 +176,22 @@ ngx_http_iot_set_ctx(ngx_http_request_t *r, ngx_iot_principal_t *principal)
         (void) ngx_http_iot_copy(r->pool, &ctx->user, principal->user,
                                  sizeof(principal->user));
     }
+}
+
+
+ngx_int_t
+ngx_http_iot_answered(ngx_http_request_t *r)
+{
+    ngx_http_iot_ctx_t  *ctx;
+
+    ctx = ngx_http_iot_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->answered = 1;
+
+    return NGX_OK;
 }
 
 
@@ -357,6 +357,8 @@ ngx_http_iot_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     ilcf->dialect = NULL;
+     *     ilcf->handler = NULL;
+     *     ilcf->refuse = NULL;
      */
 
     ilcf->cors = NGX_CONF_UNSET;
@@ -377,76 +379,15 @@ ngx_http_iot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (clcf->noname && clcf->handler == NULL && prev->dialect) {
+    if (clcf->noname && clcf->handler == NULL && prev->handler) {
         /* "if" and "limit_except" */
         conf->dialect = prev->dialect;
-        clcf->handler = ngx_http_iot_call_start;
-    }
-
-    if (conf->dialect || clcf->handler == ngx_http_iot_device_handler) {
-
-        if (ngx_http_iot_error_pages(cf, clcf) != NGX_OK) {
-            return NGX_CONF_ERROR;
-        }
+        conf->refuse = prev->refuse;
+        conf->handler = prev->handler;
+        clcf->handler = prev->handler;
     }
 
     return NGX_CONF_OK;
-}
-
-
-/*
- * What nginx refuses before or after the handler (a body over
- * client_max_body_size, "deny", limit_req ...) would be a page in HTML.  The
- * error comes back to the location by its own name instead, so that the
- * dialect renders it; "error_page" directives of the user go first.
- */
-
-static ngx_int_t
-ngx_http_iot_error_pages(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
-{
-    ngx_uint_t            i;
-    ngx_array_t          *pages;
-    ngx_http_err_page_t  *page, *old;
-
-    if (clcf->name.len == 0 || clcf->name.data[0] != '/') {
-        /* a regular expression or a named location: no URI leads here */
-        return NGX_OK;
-    }
-
-    pages = ngx_array_create(cf->pool, 8, sizeof(ngx_http_err_page_t));
-    if (pages == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (clcf->error_pages) {
-        old = clcf->error_pages->elts;
-
-        for (i = 0; i < clcf->error_pages->nelts; i++) {
-            page = ngx_array_push(pages);
-            if (page == NULL) {
-                return NGX_ERROR;
-            }
-
-            *page = old[i];
-        }
-    }
-
-    for (i = 0; ngx_http_iot_error_statuses[i]; i++) {
-        page = ngx_array_push(pages);
-        if (page == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memzero(page, sizeof(ngx_http_err_page_t));
-
-        page->status = ngx_http_iot_error_statuses[i];
-        page->overwrite = -1;
-        page->value.value = clcf->name;
-    }
-
-    clcf->error_pages = pages;
-
-    return NGX_OK;
 }
 
 
@@ -461,7 +402,7 @@ ngx_http_iot_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_core_loc_conf_t  *clcf;
     ngx_http_iot_main_conf_t  *imcf;
 
-    if (ilcf->dialect) {
+    if (ilcf->handler) {
         return "is duplicate";
     }
 
@@ -495,6 +436,8 @@ found:
     }
 
     ilcf->dialect = dialect;
+    ilcf->refuse = ngx_http_iot_api_refuse;
+    ilcf->handler = ngx_http_iot_call_start;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_http_iot_call_start;
@@ -506,12 +449,24 @@ found:
 static char *
 ngx_http_iot_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_handler_pt *handler = cmd->post;
+    ngx_http_iot_loc_conf_t *ilcf = conf;
 
+    ngx_http_handler_pt       *handler;
     ngx_http_core_loc_conf_t  *clcf;
 
+    if (ilcf->handler) {
+        return "is duplicate";
+    }
+
+    handler = cmd->post;
+    ilcf->handler = *handler;
+
+    if (ilcf->handler == ngx_http_iot_device_handler) {
+        ilcf->refuse = ngx_http_iot_device_refuse;
+    }
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = *handler;
+    clcf->handler = ilcf->handler;
 
     return NGX_CONF_OK;
 }

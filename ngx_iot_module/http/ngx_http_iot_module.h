@@ -24,9 +24,19 @@ typedef struct {
 } ngx_http_iot_main_conf_t;
 
 
+/*
+ * Renders what nginx itself refused with r->headers_out.status: content type
+ * and body, both may stay empty.
+ */
+typedef ngx_int_t (*ngx_http_iot_refuse_pt)(ngx_http_request_t *r,
+    ngx_str_t *type, ngx_str_t *body);
+
+
 typedef struct {
-    ngx_iot_dialect_t      *dialect;
-    ngx_flag_t              cors;
+    ngx_iot_dialect_t       *dialect;
+    ngx_http_handler_pt      handler;
+    ngx_http_iot_refuse_pt   refuse;
+    ngx_flag_t               cors;
 } ngx_http_iot_loc_conf_t;
 
 
@@ -43,6 +53,12 @@ typedef struct {
     ngx_str_t               user;
     ngx_http_iot_call_t    *call;          /* of "iot_api" */
     void                   *device_api;    /* of "iot_device_api" */
+
+    ngx_str_t               refusal;       /* in place of the page of nginx */
+
+    unsigned                answered:1;
+    unsigned                refused:1;
+    unsigned                replaced:1;
 } ngx_http_iot_ctx_t;
 
 
@@ -63,6 +79,16 @@ ngx_int_t ngx_http_iot_health_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_iot_ready_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_iot_metrics_handler(ngx_http_request_t *r);
 
+
+/* what nginx refuses, in the words of the API */
+ngx_int_t ngx_http_iot_api_refuse(ngx_http_request_t *r, ngx_str_t *type,
+    ngx_str_t *body);
+ngx_int_t ngx_http_iot_device_refuse(ngx_http_request_t *r, ngx_str_t *type,
+    ngx_str_t *body);
+ngx_int_t ngx_http_iot_refuse_init(ngx_conf_t *cf);
+
+/* The answer is ours from here on, whatever its status. */
+ngx_int_t ngx_http_iot_answered(ngx_http_request_t *r);
 
 /*
  * CORS: adds the headers of an actual request to the answer, or answers a

@@ -109,7 +109,9 @@ ngx_http_iot_stream_header(ngx_http_iot_call_t *call)
     r->headers_out.content_type_lowcase = NULL;
     r->allow_ranges = 0;
 
-    if (ngx_http_iot_cors_headers(r) != NGX_OK) {
+    if (ngx_http_iot_answered(r) != NGX_OK
+        || ngx_http_iot_cors_headers(r) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
