@@ -103,7 +103,7 @@ ok($t->wait_for(30, sub {
 
 # --- more than the queue holds
 
-$t->snippet('iot', "database_queue 4;\ndatabase_connections 1;\ndatabase_read_connections 1;\n");
+$t->snippet('iot', "database_queue 4;\ndatabase_connections 1;\n");
 $t->reload(gone => 1);
 
 my @c = map { save(0.02, 'many') } 1 .. 150;

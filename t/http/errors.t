@@ -62,15 +62,18 @@ $t->replace('attribute_keys', 'json', q{
 $t->replace('customer_title', 'iot.answer', q{
     CASE path[1]
     WHEN 'text' THEN
-        RETURN ROW(200, '{"Content-Type":"application/text"}', 'A title')::iot.answer;
+        RETURN ROW(200, '{"Content-Type":"application/text"}',
+            'A title')::iot.answer;
     WHEN 'redirect' THEN
-        RETURN ROW(303, '{"Location":"/login?a=b","X-One":"1"}', NULL)::iot.answer;
+        RETURN ROW(303, '{"Location":"/login?a=b","X-One":"1"}',
+            NULL)::iot.answer;
     WHEN 'nothing' THEN
         RETURN NULL;
     WHEN 'bare' THEN
         RETURN ROW(NULL, NULL, '{"a":1}')::iot.answer;
     WHEN 'inject' THEN
-        RETURN ROW(200, json_build_object('X-One', E'1\r\nX-Two: 2'), 'x')::iot.answer;
+        RETURN ROW(200, json_build_object('X-One', E'1\r\nX-Two: 2'),
+            'x')::iot.answer;
     WHEN 'status' THEN
         RETURN ROW(7, NULL, 'x')::iot.answer;
     WHEN 'nojson' THEN
