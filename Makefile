@@ -122,50 +122,73 @@ CODEC_OPT := -g -O2 -W -Wall -Wpointer-arith -Wno-unused-parameter -Werror \
              -I$(TOP)/ngx_iot_module/codec $(SAN_OPT)
 CODEC_LIB := -lsodium -lcbor -lcrypto -ljansson -loath -lm
 
-unit: unit-build
-	$(PROVE) $(TOP)/t/unit
+# the fuzz targets, to be run over their seeds only
+REPLAY    := $(patsubst $(TOP)/t/fuzz/%_fuzz.c,$(BUILD)/unit/fuzz/%,\
+               $(wildcard $(TOP)/t/fuzz/*_fuzz.c))
 
-unit-build: $(UNIT_BIN)
+unit: unit-build
+	$(PROVE) -r $(TOP)/t/unit $(TOP)/t/fuzz
+
+unit-build: $(UNIT_BIN) $(REPLAY)
 
 $(BUILD)/codec/%.o: $(TOP)/ngx_iot_module/codec/%.c \
 		$(wildcard $(TOP)/ngx_iot_module/codec/*.h)
 	@mkdir -p $(@D)
 	@$(CC) $(CODEC_OPT) -c -o $@ $<
 
-$(BUILD)/unit/%: $(TOP)/t/unit/%.c $(CODEC_OBJ) $(wildcard $(TOP)/t/unit/*.h)
+$(BUILD)/unit/%_test: $(TOP)/t/unit/%_test.c $(CODEC_OBJ) $(wildcard $(TOP)/t/unit/*.h)
 	@mkdir -p $(@D)
 	@$(CC) $(filter-out -Wmissing-prototypes,$(CODEC_OPT)) \
-		-Wno-unused-function -I$(TOP)/t/unit \
+		-O1 -Wno-unused-function -I$(TOP)/t/unit \
 		-o $@ $< $(CODEC_OBJ) -lcmocka $(CODEC_LIB)
+
+$(BUILD)/unit/fuzz/%: $(TOP)/t/fuzz/%_fuzz.c $(TOP)/t/fuzz/replay.c \
+		$(CODEC_OBJ) $(wildcard $(TOP)/t/fuzz/*.h)
+	@mkdir -p $(@D)
+	@$(CC) $(filter-out -Wmissing-prototypes,$(CODEC_OPT)) \
+		-Wno-unused-function -o $@ $< $(TOP)/t/fuzz/replay.c \
+		$(CODEC_OBJ) $(CODEC_LIB)
 
 .SECONDARY: $(CODEC_OBJ)
 
 
 # --- fuzzers: found inputs stay in build/fuzz, the seeds are in t/fuzz ---
 
+FUZZ_DIR  := $(TOP)/build/fuzz
 FUZZ_SRC  := $(wildcard $(TOP)/t/fuzz/*_fuzz.c)
-FUZZ_BIN  := $(FUZZ_SRC:$(TOP)/t/fuzz/%_fuzz.c=$(TOP)/build/fuzz/%)
+FUZZ_BIN  := $(FUZZ_SRC:$(TOP)/t/fuzz/%_fuzz.c=$(FUZZ_DIR)/%)
+FUZZ_OBJ  := $(CODEC_SRC:$(TOP)/ngx_iot_module/codec/%.c=$(FUZZ_DIR)/codec/%.o)
+FUZZ_OPT  := -g -O1 -fno-sanitize-recover=undefined -DNGX_IOT_STANDALONE=1 \
+             -I$(TOP)/ngx_iot_module/codec
+
+.SECONDARY: $(FUZZ_OBJ)
 
 fuzz-build: $(FUZZ_BIN)
 
 fuzz: fuzz-build
-	@set -e; for f in $(notdir $(FUZZ_BIN)); do \
-		mkdir -p build/fuzz/corpus/$$f build/fuzz/found; \
-		test -d t/fuzz/corpus/$$f || mkdir -p build/fuzz/empty; \
-		seeds=t/fuzz/corpus/$$f; test -d $$seeds || seeds=build/fuzz/empty; \
+	@for f in $(notdir $(FUZZ_BIN)); do \
+		seeds=$(TOP)/t/fuzz/corpus/$$f; log=$(FUZZ_DIR)/$$f.log; \
+		mkdir -p $(FUZZ_DIR)/corpus/$$f $(FUZZ_DIR)/found; \
 		echo "fuzz $$f: $(FUZZ_SECONDS) s"; \
-		build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
-			-rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
-			-artifact_prefix=build/fuzz/found/$$f- \
-			build/fuzz/corpus/$$f $$seeds; \
+		$(FUZZ_DIR)/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+			-rss_limit_mb=2048 -print_final_stats=1 \
+			-artifact_prefix=$(FUZZ_DIR)/found/$$f- \
+			$(FUZZ_DIR)/corpus/$$f $$seeds > $$log 2>&1 \
+			|| { tail -60 $$log; exit 1; }; \
+		grep '^stat::number_of_executed_units' $$log; \
 	done
 
-$(TOP)/build/fuzz/%: $(TOP)/t/fuzz/%_fuzz.c $(CODEC_SRC) \
+$(FUZZ_DIR)/codec/%.o: $(TOP)/ngx_iot_module/codec/%.c \
 		$(wildcard $(TOP)/ngx_iot_module/codec/*.h)
 	@mkdir -p $(@D)
-	@$(CLANG) -g -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=undefined -DNGX_IOT_STANDALONE=1 \
-		-I$(TOP)/ngx_iot_module/codec -o $@ $< $(CODEC_SRC) $(CODEC_LIB)
+	@$(CLANG) $(FUZZ_OPT) -fsanitize=fuzzer-no-link,address,undefined \
+		-c -o $@ $<
+
+$(FUZZ_DIR)/%: $(TOP)/t/fuzz/%_fuzz.c $(FUZZ_OBJ) \
+		$(wildcard $(TOP)/t/fuzz/*.h)
+	@mkdir -p $(@D)
+	@$(CLANG) $(FUZZ_OPT) -fsanitize=fuzzer,address,undefined -o $@ $< \
+		$(FUZZ_OBJ) $(CODEC_LIB)
 
 
 bench: build
