@@ -91,10 +91,11 @@ END
 $$;
 
 
--- One device as JSON: the name of its profile is its type.
+-- One device as JSON: the name of its profile is its type.  Volatile, so that
+-- it sees a profile that was made by the same statement.
 
 CREATE OR REPLACE FUNCTION tb.device_show(d iot.device) RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
     RETURN tb.device_out(d, (SELECT dp.name FROM iot.device_profile AS dp
