@@ -458,7 +458,12 @@ sub reload {
     my @old = $self->worker_pids;
 
     $self->with_env(sub { IotCtl::Nginx::render($self->{instance}) });
-    IotCtl::Nginx::reload($self->{instance});
+
+    {
+        # "nginx -t" loads the module too
+        local %ENV = (%ENV, %{$self->sanitizer_env});
+        IotCtl::Nginx::reload($self->{instance});
+    }
 
     if ($o{gone}) {
         $self->wait_for(30, sub { !grep { alive($_) } @old })
