@@ -263,7 +263,7 @@ ngx_iot_init_conf(ngx_cycle_t *cycle, void *conf)
     ngx_conf_init_msec_value(icf->slow_timeout, 60000);
     ngx_conf_init_msec_value(icf->queue_timeout, 3000);
     ngx_conf_init_uint_value(icf->batch_rows, 4096);
-    ngx_conf_init_uint_value(icf->batch_copy, 512);
+    ngx_conf_init_uint_value(icf->batch_copy, 16);
     ngx_conf_init_uint_value(icf->batch_queue, 65536);
     ngx_conf_init_uint_value(icf->device_cache, 65536);
 
@@ -315,6 +315,14 @@ ngx_iot_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                            "no \"secret_key_file\" in \"iot\": name the file "
                            "that \"iotctl init\" made");
         return NGX_CONF_ERROR;
+    }
+
+    if (icf->thread_pool == NULL) {
+        icf->thread_pool = ngx_thread_pool_add(cf, NULL);
+
+        if (icf->thread_pool == NULL) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     return NGX_CONF_OK;
