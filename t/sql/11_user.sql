@@ -10,7 +10,8 @@ SELECT plan(53);
 
 \ir fixture/people.sql
 
-\set denied '403 permission_denied: You don''t have permission to perform this operation!'
+SELECT '403 permission_denied: You don''t have permission to perform this '
+       'operation!' AS denied \gset
 
 
 SELECT is(pg_temp.refusal(v.who, 'user_save', '{}', '{}', v.body), v.text,

@@ -10,7 +10,8 @@ SELECT plan(110);
 
 \ir fixture/people.sql
 
-\set denied '403 permission_denied: You don''t have permission to perform this operation!'
+SELECT '403 permission_denied: You don''t have permission to perform this '
+       'operation!' AS denied \gset
 
 
 -- device profiles

@@ -11,7 +11,8 @@ SELECT plan(54);
 
 \ir fixture/people.sql
 
-\set denied '403 permission_denied: You don''t have permission to perform this operation!'
+SELECT '403 permission_denied: You don''t have permission to perform this '
+       'operation!' AS denied \gset
 
 
 -- the second wall: whatever the functions ask for
@@ -101,18 +102,18 @@ SELECT is(pg_temp.refusal(v.who, 'admin_settings_save', '{}', '{}',
         '501 not_implemented: Mail settings are not supported yet!'))
        v (who, body, text);
 SELECT is(pg_temp.api('sys', 'admin_settings_save', '{}', '{}',
-              '{"key":"general","jsonValue":{"baseUrl":"https://iot.x",
+              '{"key":"general","jsonValue":{"baseUrl":"https://example.org",
                 "prohibitDifferentUrl":"true"}}') #> '{jsonValue}',
-          '{"baseUrl":"https://iot.x","prohibitDifferentUrl":"true"}',
+          '{"baseUrl":"https://example.org","prohibitDifferentUrl":"true"}',
           'echoed as it came');
 SELECT is(pg_temp.api('sys', 'admin_settings_get', '{general}')
-          #>> '{jsonValue,baseUrl}', 'https://iot.x', 'and read again');
+          #>> '{jsonValue,baseUrl}', 'https://example.org', 'and read again');
 SELECT is(pg_temp.refusal('sys', 'admin_settings_get', '{nothing}'),
           '404 not_found: Requested item wasn''t found!', 'unknown key');
 SELECT is(pg_temp.refusal('sys', 'admin_settings_get', '{jwt}'),
           '404 not_found: Requested item wasn''t found!', 'no secrets');
 SELECT alike(pg_temp.api('a', 'device_connectivity', ARRAY[pg_temp.id('d1')])
-             #>> '{http,https}', '%''https://iot.x/api/v1/token of d1/%',
+             #>> '{http,https}', '%''https://example.org/api/v1/token of d1/%',
              'a token with blanks is quoted');
 SELECT cmp_ok(pg_temp.api('c1', 'server_time')::bigint, '>',
               1700000000000, 'the clock');
