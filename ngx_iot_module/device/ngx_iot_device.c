@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "../codec/ngx_iot_utf8.h"
 #include "ngx_iot_db.h"
 #include "ngx_iot_device.h"
 #include "ngx_iot_metrics.h"
@@ -73,7 +74,13 @@ ngx_iot_device_by_token(ngx_str_t *token, ngx_iot_device_t **found,
 {
     ngx_iot_device_t  *device;
 
-    if (token->len == 0 || token->len > NGX_IOT_DEVICE_MAX_TOKEN) {
+    /* the database would not even compare what is no text */
+
+    if (token->len == 0
+        || token->len > NGX_IOT_DEVICE_MAX_TOKEN
+        || ngx_strlchr(token->data, token->data + token->len, '\0')
+        || ngx_iot_utf8_check(token->data, token->len) != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
