@@ -157,7 +157,11 @@ ngx_iot_batch_begin(ngx_uint_t kind, ngx_uint_t nrows)
     ngx_iot_batch_t         *batch;
     ngx_iot_batch_entry_t   *entry, **e;
 
-    if (ngx_iot_batch_rows + nrows > ngx_iot_conf()->batch_queue) {
+    /* what is larger than the queue would never fit, so it may go alone */
+
+    if (ngx_iot_batch_rows
+        && ngx_iot_batch_rows + nrows > ngx_iot_conf()->batch_queue)
+    {
         return NULL;
     }
 
