@@ -36,8 +36,8 @@ static ngx_int_t ngx_http_iot_device_keys_text(ngx_array_t *keys,
 static ngx_int_t ngx_http_iot_device_call(ngx_http_iot_device_ctx_t *ctx,
     ngx_iot_db_call_t *call);
 static void ngx_http_iot_device_called(ngx_iot_db_call_t *call);
-static ngx_int_t ngx_http_iot_device_credentials_id(json_t *body,
-    u_char *id, size_t *len);
+static ngx_int_t ngx_http_iot_device_credentials_id(
+    ngx_http_iot_device_ctx_t *ctx, json_t *body, ngx_str_t *id);
 static ngx_int_t ngx_http_iot_device_certificate_id(const char *pem,
     u_char *id);
 static ngx_int_t ngx_http_iot_device_bad(ngx_http_iot_device_ctx_t *ctx,
@@ -347,11 +347,9 @@ ngx_http_iot_device_provision(ngx_http_iot_device_ctx_t *ctx)
 {
     u_char              token[NGX_HTTP_IOT_TOKEN_LEN];
     u_char              name[NGX_HTTP_IOT_TOKEN_LEN];
-    u_char              id[NGX_IOT_SHA3_LEN];
     json_t             *body, *key, *secret;
-    size_t              len;
     ngx_int_t           rc;
-    ngx_str_t           text, value;
+    ngx_str_t           id, text, value;
     ngx_uint_t          cbor;
     ngx_iot_db_call_t  *call;
 
@@ -399,7 +397,7 @@ ngx_http_iot_device_provision(ngx_http_iot_device_ctx_t *ctx)
         return ngx_http_iot_device_bad(ctx, body ? &no_key : &bad_json);
     }
 
-    rc = ngx_http_iot_device_credentials_id(body, id, &len);
+    rc = ngx_http_iot_device_credentials_id(ctx, body, &id);
     json_decref(body);
 
     if (rc != NGX_OK) {
@@ -425,9 +423,7 @@ ngx_http_iot_device_provision(ngx_http_iot_device_ctx_t *ctx)
     value.data = name;
     rc |= ngx_iot_db_text(call, &value);
 
-    value.len = len;
-    value.data = id;
-    rc |= ngx_iot_db_text(call, len ? &value : NULL);
+    rc |= ngx_iot_db_text(call, id.len ? &id : NULL);
 
     if (rc != NGX_OK) {
         ngx_destroy_pool(call->pool);
@@ -438,20 +434,27 @@ ngx_http_iot_device_provision(ngx_http_iot_device_ctx_t *ctx)
 }
 
 
-/* the hashes by which MQTT_BASIC and X509_CERTIFICATE are found; len 0: none */
+/* by what MQTT_BASIC and X509_CERTIFICATE are found; empty: by nothing */
 
 static ngx_int_t
-ngx_http_iot_device_credentials_id(json_t *body, u_char *id, size_t *len)
+ngx_http_iot_device_credentials_id(ngx_http_iot_device_ctx_t *ctx,
+    json_t *body, ngx_str_t *id)
 {
-    u_char       text[1024], *p;
+    u_char      *p, *text;
+    size_t       len;
     const char  *type, *client, *user, *hash;
 
-    *len = 0;
+    ngx_str_null(id);
 
     type = json_string_value(json_object_get(body, "credentialsType"));
 
     if (type == NULL) {
         return NGX_OK;
+    }
+
+    id->data = ngx_pnalloc(ctx->request->pool, NGX_IOT_SHA3_LEN);
+    if (id->data == NULL) {
+        return NGX_ERROR;
     }
 
     if (ngx_strcmp(type, "X509_CERTIFICATE") == 0) {
@@ -461,8 +464,8 @@ ngx_http_iot_device_credentials_id(json_t *body, u_char *id, size_t *len)
             return NGX_OK;
         }
 
-        *len = NGX_IOT_SHA3_LEN;
-        return ngx_http_iot_device_certificate_id(hash, id);
+        id->len = NGX_IOT_SHA3_LEN;
+        return ngx_http_iot_device_certificate_id(hash, id->data);
     }
 
     if (ngx_strcmp(type, "MQTT_BASIC") != 0) {
@@ -472,21 +475,35 @@ ngx_http_iot_device_credentials_id(json_t *body, u_char *id, size_t *len)
     client = json_string_value(json_object_get(body, "clientId"));
     user = json_string_value(json_object_get(body, "username"));
 
+    len = (client ? ngx_strlen(client) : 0) + 1
+          + (user ? ngx_strlen(user) : 0) + 1;
+
+    text = ngx_pnalloc(ctx->request->pool, len);
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
+
     if (client == NULL || *client == '\0') {
-        /* found by the plain user name */
+        /* a user name alone is looked up as it is */
+
+        p = ngx_sprintf(text, "%s", user ? user : "");
+
+        id->data = text;
+        id->len = p - text;
+
         return NGX_OK;
     }
 
     if (user && *user) {
-        p = ngx_snprintf(text, sizeof(text), "%s|%s", client, user);
+        p = ngx_sprintf(text, "%s|%s", client, user);
 
     } else {
-        p = ngx_snprintf(text, sizeof(text), "%s", client);
+        p = ngx_sprintf(text, "%s", client);
     }
 
-    *len = NGX_IOT_SHA3_LEN;
+    id->len = NGX_IOT_SHA3_LEN;
 
-    return ngx_iot_sha3(id, text, p - text);
+    return ngx_iot_sha3(id->data, text, p - text);
 }
 
 
