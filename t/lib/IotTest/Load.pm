@@ -84,6 +84,7 @@ sub count {
 sub acked { return scalar(keys %{$_[0]{acked}}) }
 sub lost { return $_[0]{lost} }
 sub refused { return $_[0]{refused} }
+sub retry_after { return $_[0]{retry_after} }
 sub odd { return @{$_[0]{odd}} }
 
 
