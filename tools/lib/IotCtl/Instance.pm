@@ -61,7 +61,8 @@ sub new {
             . "any of /.,:+=\@_- are allowed.");
     }
 
-    $self->{dir} = $dir;
+    # other users follow the real path, not a link in a home closed to them
+    $self->{dir} = -l $dir && -d $dir ? Cwd::abs_path($dir) : $dir;
     $self->load;
 
     return $self;
@@ -303,6 +304,9 @@ sub lock {
     my ($self) = @_;
     my $path = $self->dir('lock');
 
+    # a failed command may still hold it when it clears up
+    return if $self->{lock};
+
     open(my $fh, '>>', $path)
         or fail(EXIT_FAILED, "cannot write $path: $!",
             'Use the user who made the instance.');
@@ -348,6 +352,7 @@ sub place {
     symlink($place, $dir)
         or fail(EXIT_FAILED, "cannot link $dir to $place: $!");
 
+    $self->{dir} = $place;
     say_line("$dir is closed to the users postgres and www-data,");
     say_line("    so it is a link to $place");
 }
