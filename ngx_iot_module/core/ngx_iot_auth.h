@@ -57,10 +57,10 @@ typedef void (*ngx_iot_auth_done_pt)(void *data, ngx_int_t rc,
 
 
 /*
- * Authenticate the text of a bearer token (a JWT, or an API key).  NGX_OK:
- * answered from the cache, *principal filled; NGX_AGAIN: done() will be
- * called unless *pending is abandoned by ngx_iot_auth_abandon(); NGX_ERROR:
- * *err filled.
+ * Authenticate the text of a bearer token (a JWT).  NGX_OK: answered from the
+ * cache, *principal filled, its name good until the next event: copy it;
+ * NGX_AGAIN: done() will be called, never from within, unless *pending is
+ * abandoned by ngx_iot_auth_abandon(); NGX_ERROR: *err filled.
  */
 ngx_int_t ngx_iot_auth_bearer(ngx_str_t *token, ngx_iot_principal_t *principal,
     ngx_iot_error_t *err, ngx_iot_auth_done_pt done, void *data,
@@ -74,6 +74,7 @@ ngx_int_t ngx_iot_principal_text(ngx_iot_principal_t *principal,
 
 
 ngx_int_t ngx_iot_auth_init_process(ngx_cycle_t *cycle);
+void ngx_iot_auth_exit_process(ngx_cycle_t *cycle);
 
 
 #endif /* _NGX_IOT_AUTH_H_INCLUDED_ */

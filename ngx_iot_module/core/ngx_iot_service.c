@@ -7,10 +7,14 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_iot_auth.h"
 #include "ngx_iot_batch.h"
 #include "ngx_iot_db.h"
+#include "ngx_iot_limit.h"
 #include "ngx_iot_maintain.h"
+#include "ngx_iot_password.h"
 #include "ngx_iot_service.h"
+#include "ngx_iot_settings.h"
 #include "ngx_iot_zone.h"
 
 
@@ -19,6 +23,16 @@ ngx_iot_service_t  ngx_iot_services[] = {
     { "zone", ngx_iot_zone_init_process, ngx_iot_zone_exit_process },
 
     { "db", ngx_iot_db_init_process, ngx_iot_db_exit_process },
+
+    { "limit", ngx_iot_limit_init_process, NULL },
+
+    { "password", ngx_iot_password_init_process,
+      ngx_iot_password_exit_process },
+
+    { "auth", ngx_iot_auth_init_process, ngx_iot_auth_exit_process },
+
+    { "settings", ngx_iot_settings_init_process,
+      ngx_iot_settings_exit_process },
 
     { "batch", ngx_iot_batch_init_process, ngx_iot_batch_exit_process },
 

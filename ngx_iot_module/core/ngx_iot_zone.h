@@ -34,6 +34,7 @@ typedef struct {
 typedef struct {
     ngx_atomic_t           tags[NGX_IOT_TAGS];
     ngx_iot_slot_t         slots[NGX_IOT_SLOTS];
+    void                  *limits;       /* of ngx_iot_limit.c */
 } ngx_iot_zone_t;
 
 

@@ -191,6 +191,10 @@ ngx_http_iot_body_check(ngx_http_iot_call_t *call)
         return ngx_http_iot_body_text(call);
     }
 
+    if (flags & NGX_HTTP_IOT_RAW_BODY) {
+        return NGX_OK;
+    }
+
     if (!(flags & (NGX_HTTP_IOT_BODY|NGX_HTTP_IOT_OPT_BODY))) {
         ngx_str_null(&call->body);
         return NGX_OK;

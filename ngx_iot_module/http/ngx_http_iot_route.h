@@ -24,6 +24,7 @@
 #define NGX_HTTP_IOT_TEXT_BODY    0x0010  /* body is passed as JSON string */
 #define NGX_HTTP_IOT_EMPTY        0x0020  /* success is 200 without a body */
 #define NGX_HTTP_IOT_OPT_BODY     0x0040  /* JSON body or none */
+#define NGX_HTTP_IOT_RAW_BODY     0x0080  /* any bytes, for a handler in C */
 
 
 typedef struct ngx_http_iot_call_s   ngx_http_iot_call_t;

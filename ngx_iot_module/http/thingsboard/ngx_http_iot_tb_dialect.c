@@ -29,6 +29,7 @@ static ngx_int_t ngx_http_iot_tb_credential(ngx_http_iot_call_t *call,
     ngx_str_t *token);
 static void ngx_http_iot_tb_authenticated(void *data, ngx_int_t rc,
     ngx_iot_principal_t *principal, ngx_iot_error_t *err);
+static ngx_int_t ngx_http_iot_tb_keep_name(ngx_http_iot_call_t *call);
 static void ngx_http_iot_tb_refuse(ngx_http_iot_call_t *call,
     ngx_iot_error_t *err);
 static off_t ngx_http_iot_tb_body_limit(ngx_http_request_t *r);
@@ -89,8 +90,8 @@ ngx_http_iot_tb_authenticate(ngx_http_iot_call_t *call)
                              ngx_http_iot_tb_authenticated, call, &call->auth,
                              call->log);
 
-    if (rc != NGX_AGAIN) {
-        call->auth = NULL;
+    if (rc == NGX_OK) {
+        rc = ngx_http_iot_tb_keep_name(call);
     }
 
     return rc;
@@ -154,8 +155,6 @@ ngx_http_iot_tb_authenticated(void *data, ngx_int_t rc,
 {
     ngx_http_iot_call_t *call = data;
 
-    u_char  *p;
-
     call->auth = NULL;
 
     if (rc != NGX_OK) {
@@ -173,21 +172,34 @@ ngx_http_iot_tb_authenticated(void *data, ngx_int_t rc,
     call->error.status = 0;
     call->principal = *principal;
 
-    if (principal->name.len) {
-        p = ngx_pnalloc(call->pool, principal->name.len);
-
-        if (p == NULL) {
-            ngx_iot_error_set(&call->error, NGX_HTTP_INTERNAL_SERVER_ERROR,
-                              "general", "Internal server error");
-            ngx_http_iot_call_authenticated(call);
-            return;
-        }
-
-        ngx_memcpy(p, principal->name.data, principal->name.len);
-        call->principal.name.data = p;
-    }
+    (void) ngx_http_iot_tb_keep_name(call);
 
     ngx_http_iot_call_authenticated(call);
+}
+
+
+/* the name is in the cache, which may let it go at the next event */
+
+static ngx_int_t
+ngx_http_iot_tb_keep_name(ngx_http_iot_call_t *call)
+{
+    u_char     *p;
+    ngx_str_t  *name;
+
+    name = &call->principal.name;
+
+    p = ngx_pnalloc(call->pool, name->len + 1);
+
+    if (p == NULL) {
+        ngx_iot_error_set(&call->error, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                          "general", "Internal server error");
+        return NGX_ERROR;
+    }
+
+    *ngx_cpymem(p, name->data, name->len) = '\0';
+    name->data = p;
+
+    return NGX_OK;
 }
 
 

@@ -26,6 +26,7 @@
 
 #define BODY    NGX_HTTP_IOT_BODY
 #define OPT     NGX_HTTP_IOT_OPT_BODY
+#define RAW     NGX_HTTP_IOT_RAW_BODY
 #define READ    NGX_HTTP_IOT_READ
 #define STREAM  NGX_HTTP_IOT_STREAM
 #define TEXT    NGX_HTTP_IOT_TEXT_ERRORS
@@ -59,9 +60,9 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
 
     /* sessions and the caller */
 
-    ngx_http_iot_tb_c(POST, "auth/login", PUB, login, BODY),
-    ngx_http_iot_tb_c(POST, "auth/login/public", PUB, login_public, BODY),
-    ngx_http_iot_tb_c(POST, "auth/token", PUB, token, BODY),
+    ngx_http_iot_tb_c(POST, "auth/login", PUB, login, RAW),
+    ngx_http_iot_tb_c(POST, "auth/login/public", PUB, login_public, RAW),
+    ngx_http_iot_tb_c(POST, "auth/token", PUB, token, RAW),
     ngx_http_iot_tb_c(POST, "auth/logout", ANY, logout, OPT),
     ngx_http_iot_tb_c(POST, "auth/changePassword", ANY, change_password, BODY),
     ngx_http_iot_tb_sql(GET, "auth/user", ANY, "user_current", READ),
@@ -216,18 +217,18 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
         "timeseries_history", READ|STREAM|TEXT),
     ngx_http_iot_tb_both(POST, "plugins/telemetry/{deviceId}/{scope}", ANY,
                          "attributes_save_device", attributes_save_device,
-                         BODY|TEXT),
+                         RAW|TEXT),
     ngx_http_iot_tb_both(POST, "plugins/telemetry/{type}/{id}/{scope}", ANY,
-                         "attributes_save", attributes_save, BODY|TEXT),
+                         "attributes_save", attributes_save, RAW|TEXT),
     ngx_http_iot_tb_both(POST,
                          "plugins/telemetry/{type}/{id}/attributes/{scope}",
-                         ANY, "attributes_save", attributes_save, BODY|TEXT),
+                         ANY, "attributes_save", attributes_save, RAW|TEXT),
     ngx_http_iot_tb_both(POST,
                          "plugins/telemetry/{type}/{id}/timeseries/{scope}",
-                         ANY, "timeseries_save", timeseries_save, BODY|TEXT),
+                         ANY, "timeseries_save", timeseries_save, RAW|TEXT),
     ngx_http_iot_tb_both(POST,
         "plugins/telemetry/{type}/{id}/timeseries/{scope}/{ttl}", ANY,
-        "timeseries_save_ttl", timeseries_save_ttl, BODY|TEXT),
+        "timeseries_save_ttl", timeseries_save_ttl, RAW|TEXT),
     ngx_http_iot_tb_sql(DELETE,
                         "plugins/telemetry/{type}/{id}/timeseries/delete", ANY,
                         "timeseries_delete", TEXT),

@@ -1,0 +1,63 @@
+
+/*
+ * Copyright (C) the ngx_iot authors
+ */
+
+
+#ifndef _NGX_HTTP_IOT_TB_H_INCLUDED_
+#define _NGX_HTTP_IOT_TB_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "../ngx_http_iot_call.h"
+#include "../ngx_http_iot_dialect.h"
+
+
+/* what JSON of ThingsBoard has where there is no tenant, customer, user */
+#define NGX_HTTP_IOT_TB_NULL_ID  "13814000-1dd2-11b2-8080-808080808080"
+
+
+extern ngx_http_iot_route_t  ngx_http_iot_tb_routes[];
+
+
+/* handlers of routes: sessions */
+
+ngx_int_t ngx_http_iot_tb_login(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_login_public(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_token(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_logout(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_change_password(ngx_http_iot_call_t *call);
+
+/* credentials of devices: their ids are computed, then SQL goes on */
+
+ngx_int_t ngx_http_iot_tb_credentials_save(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_device_with_credentials(ngx_http_iot_call_t *call);
+
+/* values written over REST: they are typed, then SQL goes on */
+
+ngx_int_t ngx_http_iot_tb_timeseries_save(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_timeseries_save_ttl(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_attributes_save(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_attributes_save_device(ngx_http_iot_call_t *call);
+
+ngx_int_t ngx_http_iot_tb_not_implemented(ngx_http_iot_call_t *call);
+
+
+/*
+ * Answer with a pair of tokens for the session that object tells of, the JSON
+ * of iot.login_done() and its kin.  Returns NGX_DONE.
+ */
+ngx_int_t ngx_http_iot_tb_pair(ngx_http_iot_call_t *call, ngx_str_t *object);
+
+/*
+ * Is the password within the policy?  NGX_OK, or NGX_DECLINED with the text
+ * for the client (all that is wrong with it, a line each), or NGX_ERROR.
+ */
+ngx_int_t ngx_http_iot_tb_policy(ngx_str_t *password, ngx_str_t *text,
+    ngx_pool_t *pool);
+
+
+#endif /* _NGX_HTTP_IOT_TB_H_INCLUDED_ */
