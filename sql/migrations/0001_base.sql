@@ -308,6 +308,7 @@ CREATE TABLE iot.device (
 );
 
 CREATE INDEX device_by_customer ON iot.device (tenant_id, customer_id, id);
+CREATE INDEX device_by_time ON iot.device (tenant_id, created_time, id);
 CREATE INDEX device_by_profile ON iot.device (tenant_id, profile_id, id);
 
 

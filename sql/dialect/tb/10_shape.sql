@@ -4,6 +4,10 @@
 --
 -- Shapes of the ThingsBoard API: ids, pages, members of a request.  "None" is
 -- the null UUID there; it is made and understood in this file only.
+--
+-- What shows an entity (..._out) is written in SQL, not plpgsql, and as one
+-- expression: so it becomes part of the query of a list, at a tenth of the
+-- price.
 
 
 CREATE OR REPLACE FUNCTION tb.null_uuid() RETURNS uuid
@@ -18,7 +22,8 @@ $$;
 CREATE OR REPLACE FUNCTION tb.id(entity_type text, id uuid) RETURNS json
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
-    SELECT ('{"entityType":"' || entity_type || '","id":"' || id || '"}')::json
+    SELECT ('{"entityType":"' || entity_type || '","id":"' || id::text
+            || '"}')::json
 $$;
 
 

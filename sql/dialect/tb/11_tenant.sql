@@ -6,28 +6,25 @@
 
 
 CREATE OR REPLACE FUNCTION tb.tenant_out(t iot.tenant) RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT tb.id('TENANT', t.id) AS "id",
-                         t.created_time AS "createdTime",
-                         t.title AS "title",
-                         t.title AS "name",
-                         'Global' AS "region",
-                         tb.id('TENANT_PROFILE', t.tenant_profile_id)
-                             AS "tenantProfileId",
-                         t.country AS "country",
-                         t.state AS "state",
-                         t.city AS "city",
-                         t.address AS "address",
-                         t.address2 AS "address2",
-                         t.zip AS "zip",
-                         t.phone AS "phone",
-                         t.email AS "email",
-                         t.additional_info AS "additionalInfo",
-                         t.version AS "version") AS x);
-END
+    SELECT json_build_object(
+        'id', tb.id('TENANT', t.id),
+        'createdTime', t.created_time,
+        'title', t.title,
+        'name', t.title,
+        'region', 'Global',
+        'tenantProfileId', tb.id('TENANT_PROFILE', t.tenant_profile_id),
+        'country', t.country,
+        'state', t.state,
+        'city', t.city,
+        'address', t.address,
+        'address2', t.address2,
+        'zip', t.zip,
+        'phone', t.phone,
+        'email', t.email,
+        'additionalInfo', t.additional_info,
+        'version', t.version)
 $$;
 
 

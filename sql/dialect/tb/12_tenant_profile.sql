@@ -7,31 +7,27 @@
 
 CREATE OR REPLACE FUNCTION tb.tenant_profile_out(t iot.tenant_profile)
 RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT tb.id('TENANT_PROFILE', t.id) AS "id",
-                         t.created_time AS "createdTime",
-                         t.name AS "name",
-                         t.description AS "description",
-                         t.is_default AS "default",
-                         t.isolated AS "isolatedTbRuleEngine",
-                         t.data AS "profileData",
-                         t.version AS "version") AS x);
-END
+    SELECT json_build_object(
+        'id', tb.id('TENANT_PROFILE', t.id),
+        'createdTime', t.created_time,
+        'name', t.name,
+        'description', t.description,
+        'default', t.is_default,
+        'isolatedTbRuleEngine', t.isolated,
+        'profileData', t.data,
+        'version', t.version)
 $$;
 
 
 CREATE OR REPLACE FUNCTION tb.tenant_profile_info_out(t iot.tenant_profile)
 RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT tb.id('TENANT_PROFILE', t.id) AS "id",
-                         t.name AS "name") AS x);
-END
+    SELECT json_build_object(
+        'id', tb.id('TENANT_PROFILE', t.id),
+        'name', t.name)
 $$;
 
 

@@ -6,28 +6,26 @@
 
 
 CREATE OR REPLACE FUNCTION tb.customer_out(c iot.customer) RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT tb.id('CUSTOMER', c.id) AS "id",
-                         c.created_time AS "createdTime",
-                         tb.id('TENANT', c.tenant_id) AS "tenantId",
-                         c.title AS "title",
-                         c.title AS "name",
-                         c.country AS "country",
-                         c.state AS "state",
-                         c.city AS "city",
-                         c.address AS "address",
-                         c.address2 AS "address2",
-                         c.zip AS "zip",
-                         c.phone AS "phone",
-                         c.email AS "email",
-                         c.is_public AS "isPublic",
-                         c.additional_info AS "additionalInfo",
-                         tb.id('CUSTOMER', c.external_id) AS "externalId",
-                         c.version AS "version") AS x);
-END
+    SELECT json_build_object(
+        'id', tb.id('CUSTOMER', c.id),
+        'createdTime', c.created_time,
+        'tenantId', tb.id('TENANT', c.tenant_id),
+        'title', c.title,
+        'name', c.title,
+        'country', c.country,
+        'state', c.state,
+        'city', c.city,
+        'address', c.address,
+        'address2', c.address2,
+        'zip', c.zip,
+        'phone', c.phone,
+        'email', c.email,
+        'isPublic', c.is_public,
+        'additionalInfo', c.additional_info,
+        'externalId', tb.id('CUSTOMER', c.external_id),
+        'version', c.version)
 $$;
 
 

@@ -24,24 +24,21 @@ $$;
 
 
 CREATE OR REPLACE FUNCTION tb.user_out(u iot.users) RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT tb.id('USER', u.id) AS "id",
-                         u.created_time AS "createdTime",
-                         u.additional_info AS "additionalInfo",
-                         tb.id_or_none('TENANT', u.tenant_id) AS "tenantId",
-                         tb.id_or_none('CUSTOMER', u.customer_id)
-                             AS "customerId",
-                         u.email AS "email",
-                         u.email AS "name",
-                         u.authority AS "authority",
-                         u.first_name AS "firstName",
-                         u.last_name AS "lastName",
-                         u.phone AS "phone",
-                         u.version AS "version") AS x);
-END
+    SELECT json_build_object(
+        'id', tb.id('USER', u.id),
+        'createdTime', u.created_time,
+        'additionalInfo', u.additional_info,
+        'tenantId', tb.id_or_none('TENANT', u.tenant_id),
+        'customerId', tb.id_or_none('CUSTOMER', u.customer_id),
+        'email', u.email,
+        'name', u.email,
+        'authority', u.authority,
+        'firstName', u.first_name,
+        'lastName', u.last_name,
+        'phone', u.phone,
+        'version', u.version)
 $$;
 
 
@@ -242,15 +239,13 @@ $$;
 
 
 CREATE OR REPLACE FUNCTION tb.user_info_out(u iot.users) RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT tb.id('USER', u.id) AS "id",
-                         u.email AS "email",
-                         u.first_name AS "firstName",
-                         u.last_name AS "lastName") AS x);
-END
+    SELECT json_build_object(
+        'id', tb.id('USER', u.id),
+        'email', u.email,
+        'firstName', u.first_name,
+        'lastName', u.last_name)
 $$;
 
 

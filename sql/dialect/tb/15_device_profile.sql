@@ -7,53 +7,45 @@
 
 CREATE OR REPLACE FUNCTION tb.device_profile_out(d iot.device_profile)
 RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT tb.id('DEVICE_PROFILE', d.id) AS "id",
-                         d.created_time AS "createdTime",
-                         tb.id('TENANT', d.tenant_id) AS "tenantId",
-                         d.name AS "name",
-                         d.description AS "description",
-                         d.image AS "image",
-                         d.is_default AS "default",
-                         d.type AS "type",
-                         d.transport_type AS "transportType",
-                         d.provision_type AS "provisionType",
-                         tb.id('RULE_CHAIN', d.default_rule_chain_id)
-                             AS "defaultRuleChainId",
-                         tb.id('DASHBOARD', d.default_dashboard_id)
-                             AS "defaultDashboardId",
-                         d.default_queue_name AS "defaultQueueName",
-                         d.provision_key AS "provisionDeviceKey",
-                         tb.id('OTA_PACKAGE', d.firmware_id) AS "firmwareId",
-                         tb.id('OTA_PACKAGE', d.software_id) AS "softwareId",
-                         tb.id('RULE_CHAIN', d.default_edge_rule_chain_id)
-                             AS "defaultEdgeRuleChainId",
-                         tb.id('DEVICE_PROFILE', d.external_id)
-                             AS "externalId",
-                         d.version AS "version",
-                         d.data AS "profileData") AS x);
-END
+    SELECT json_build_object(
+        'id', tb.id('DEVICE_PROFILE', d.id),
+        'createdTime', d.created_time,
+        'tenantId', tb.id('TENANT', d.tenant_id),
+        'name', d.name,
+        'description', d.description,
+        'image', d.image,
+        'default', d.is_default,
+        'type', d.type,
+        'transportType', d.transport_type,
+        'provisionType', d.provision_type,
+        'defaultRuleChainId', tb.id('RULE_CHAIN', d.default_rule_chain_id),
+        'defaultDashboardId', tb.id('DASHBOARD', d.default_dashboard_id),
+        'defaultQueueName', d.default_queue_name,
+        'provisionDeviceKey', d.provision_key,
+        'firmwareId', tb.id('OTA_PACKAGE', d.firmware_id),
+        'softwareId', tb.id('OTA_PACKAGE', d.software_id),
+        'defaultEdgeRuleChainId',
+            tb.id('RULE_CHAIN', d.default_edge_rule_chain_id),
+        'externalId', tb.id('DEVICE_PROFILE', d.external_id),
+        'version', d.version,
+        'profileData', d.data)
 $$;
 
 
 CREATE OR REPLACE FUNCTION tb.device_profile_info_out(d iot.device_profile)
 RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT tb.id('DEVICE_PROFILE', d.id) AS "id",
-                         tb.id('TENANT', d.tenant_id) AS "tenantId",
-                         d.name AS "name",
-                         d.image AS "image",
-                         tb.id('DASHBOARD', d.default_dashboard_id)
-                             AS "defaultDashboardId",
-                         d.type AS "type",
-                         d.transport_type AS "transportType") AS x);
-END
+    SELECT json_build_object(
+        'id', tb.id('DEVICE_PROFILE', d.id),
+        'tenantId', tb.id('TENANT', d.tenant_id),
+        'name', d.name,
+        'image', d.image,
+        'defaultDashboardId', tb.id('DASHBOARD', d.default_dashboard_id),
+        'type', d.type,
+        'transportType', d.transport_type)
 $$;
 
 

@@ -7,62 +7,53 @@
 
 CREATE OR REPLACE FUNCTION tb.device_out(d iot.device, type text)
 RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT tb.id('DEVICE', d.id) AS "id",
-                         d.created_time AS "createdTime",
-                         d.additional_info AS "additionalInfo",
-                         tb.id('TENANT', d.tenant_id) AS "tenantId",
-                         tb.id_or_none('CUSTOMER', d.customer_id)
-                             AS "customerId",
-                         d.name AS "name",
-                         device_out.type AS "type",
-                         d.label AS "label",
-                         tb.id('DEVICE_PROFILE', d.profile_id)
-                             AS "deviceProfileId",
-                         COALESCE(d.data, '{"configuration":'
-                             '{"type":"DEFAULT"},"transportConfiguration":'
-                             '{"type":"DEFAULT"}}') AS "deviceData",
-                         tb.id('OTA_PACKAGE', d.firmware_id) AS "firmwareId",
-                         tb.id('OTA_PACKAGE', d.software_id) AS "softwareId",
-                         tb.id('DEVICE', d.external_id) AS "externalId",
-                         d.version AS "version") AS x);
-END
+    SELECT json_build_object(
+        'id', tb.id('DEVICE', d.id),
+        'createdTime', d.created_time,
+        'additionalInfo', d.additional_info,
+        'tenantId', tb.id('TENANT', d.tenant_id),
+        'customerId', tb.id_or_none('CUSTOMER', d.customer_id),
+        'name', d.name,
+        'type', device_out.type,
+        'label', d.label,
+        'deviceProfileId', tb.id('DEVICE_PROFILE', d.profile_id),
+        'deviceData',
+            COALESCE(d.data, '{"configuration":{"type":"DEFAULT"},'
+                             '"transportConfiguration":{"type":"DEFAULT"}}'),
+        'firmwareId', tb.id('OTA_PACKAGE', d.firmware_id),
+        'softwareId', tb.id('OTA_PACKAGE', d.software_id),
+        'externalId', tb.id('DEVICE', d.external_id),
+        'version', d.version)
 $$;
 
 
 CREATE OR REPLACE FUNCTION tb.device_info_out(d iot.device, type text,
     customer text, is_public boolean) RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT tb.id('DEVICE', d.id) AS "id",
-                         d.created_time AS "createdTime",
-                         d.additional_info AS "additionalInfo",
-                         tb.id('TENANT', d.tenant_id) AS "tenantId",
-                         tb.id_or_none('CUSTOMER', d.customer_id)
-                             AS "customerId",
-                         d.name AS "name",
-                         device_info_out.type AS "type",
-                         d.label AS "label",
-                         tb.id('DEVICE_PROFILE', d.profile_id)
-                             AS "deviceProfileId",
-                         COALESCE(d.data, '{"configuration":'
-                             '{"type":"DEFAULT"},"transportConfiguration":'
-                             '{"type":"DEFAULT"}}') AS "deviceData",
-                         tb.id('OTA_PACKAGE', d.firmware_id) AS "firmwareId",
-                         tb.id('OTA_PACKAGE', d.software_id) AS "softwareId",
-                         tb.id('DEVICE', d.external_id) AS "externalId",
-                         d.version AS "version",
-                         device_info_out.customer AS "customerTitle",
-                         COALESCE(device_info_out.is_public, false)
-                             AS "customerIsPublic",
-                         device_info_out.type AS "deviceProfileName",
-                         iot.device_active(d.nr) AS "active") AS x);
-END
+    SELECT json_build_object(
+        'id', tb.id('DEVICE', d.id),
+        'createdTime', d.created_time,
+        'additionalInfo', d.additional_info,
+        'tenantId', tb.id('TENANT', d.tenant_id),
+        'customerId', tb.id_or_none('CUSTOMER', d.customer_id),
+        'name', d.name,
+        'type', device_info_out.type,
+        'label', d.label,
+        'deviceProfileId', tb.id('DEVICE_PROFILE', d.profile_id),
+        'deviceData',
+            COALESCE(d.data, '{"configuration":{"type":"DEFAULT"},'
+                             '"transportConfiguration":{"type":"DEFAULT"}}'),
+        'firmwareId', tb.id('OTA_PACKAGE', d.firmware_id),
+        'softwareId', tb.id('OTA_PACKAGE', d.software_id),
+        'externalId', tb.id('DEVICE', d.external_id),
+        'version', d.version,
+        'customerTitle', device_info_out.customer,
+        'customerIsPublic', COALESCE(device_info_out.is_public, false),
+        'deviceProfileName', device_info_out.type,
+        'active', iot.device_active(d.nr))
 $$;
 
 
@@ -197,18 +188,16 @@ $$;
 
 CREATE OR REPLACE FUNCTION tb.credentials_out(c iot.device_credentials)
 RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT json_build_object('id', c.id) AS "id",
-                         c.created_time AS "createdTime",
-                         tb.id('DEVICE', c.device_id) AS "deviceId",
-                         c.type AS "credentialsType",
-                         c.credentials_id AS "credentialsId",
-                         c.value AS "credentialsValue",
-                         c.version AS "version") AS x);
-END
+    SELECT json_build_object(
+        'id', json_build_object('id', c.id),
+        'createdTime', c.created_time,
+        'deviceId', tb.id('DEVICE', c.device_id),
+        'credentialsType', c.type,
+        'credentialsId', c.credentials_id,
+        'credentialsValue', c.value,
+        'version', c.version)
 $$;
 
 

@@ -6,18 +6,17 @@
 
 
 CREATE OR REPLACE FUNCTION tb.setting_out(s iot.setting) RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT json_build_object('id', s.id) AS "id",
-                         s.created_time AS "createdTime",
-                         tb.id_or_none('TENANT', s.tenant_id) AS "tenantId",
-                         s.name AS "key",
-                         CASE s.name WHEN 'mail' THEN
-                             (s.value::jsonb - 'password')::json
-                         ELSE s.value END AS "jsonValue") AS x);
-END
+    SELECT json_build_object(
+        'id', json_build_object('id', s.id),
+        'createdTime', s.created_time,
+        'tenantId', tb.id_or_none('TENANT', s.tenant_id),
+        'key', s.name,
+        'jsonValue',
+            CASE s.name
+            WHEN 'mail' THEN (s.value::jsonb - 'password')::json
+            ELSE s.value END)
 $$;
 
 

@@ -6,27 +6,23 @@
 
 
 CREATE OR REPLACE FUNCTION tb.audit_out(l iot.audit_log) RETURNS json
-LANGUAGE plpgsql STABLE
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    RETURN (SELECT row_to_json(x)
-            FROM (SELECT json_build_object('id', l.id) AS "id",
-                         l.created_time AS "createdTime",
-                         tb.id_or_none('TENANT', NULLIF(l.tenant_id,
-                             '00000000-0000-0000-0000-000000000000'))
-                             AS "tenantId",
-                         tb.id_or_none('CUSTOMER', l.customer_id)
-                             AS "customerId",
-                         tb.id(l.entity_type, l.entity_id) AS "entityId",
-                         l.entity_name AS "entityName",
-                         tb.id_or_none('USER', l.user_id) AS "userId",
-                         l.user_name AS "userName",
-                         l.action AS "actionType",
-                         COALESCE(l.data, '{}') AS "actionData",
-                         l.status AS "actionStatus",
-                         COALESCE(l.failure, '') AS "actionFailureDetails")
-                     AS x);
-END
+    SELECT json_build_object(
+        'id', json_build_object('id', l.id),
+        'createdTime', l.created_time,
+        'tenantId',
+            tb.id_or_none('TENANT', NULLIF(l.tenant_id,
+                '00000000-0000-0000-0000-000000000000')),
+        'customerId', tb.id_or_none('CUSTOMER', l.customer_id),
+        'entityId', tb.id(l.entity_type, l.entity_id),
+        'entityName', l.entity_name,
+        'userId', tb.id_or_none('USER', l.user_id),
+        'userName', l.user_name,
+        'actionType', l.action,
+        'actionData', COALESCE(l.data, '{}'),
+        'actionStatus', l.status,
+        'actionFailureDetails', COALESCE(l.failure, ''))
 $$;
 
 
