@@ -38,6 +38,11 @@ ngx_http_iot_device_send(ngx_http_iot_device_ctx_t *ctx, ngx_uint_t status,
         ngx_iot_count(requests_refused);
     }
 
+    if (ngx_exiting) {
+        /* the connection will be closed, and the device should know */
+        ctx->request->keepalive = 0;
+    }
+
     return ngx_http_iot_send(ctx->request, status, type, body);
 }
 
