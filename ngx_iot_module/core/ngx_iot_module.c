@@ -435,7 +435,10 @@ ngx_iot_conninfo_resolve(ngx_conf_t *cf, ngx_iot_conninfo_t *conninfo,
 
     text = conninfo->values[host];
 
-    if (text[0] == '/' || text[0] == '@' || text[0] == '\0') {
+    if (text[0] == '/' || text[0] == '@' || text[0] == '\0'
+        || ngx_strchr(text, ':') != NULL)
+    {
+        /* a directory, or an IPv6 address, which cannot block */
         return NGX_CONF_OK;
     }
 
