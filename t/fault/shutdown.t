@@ -31,6 +31,10 @@ my @c = map {
 } 1 .. 40;
 ok($t->wait_held, 'a batch waits for the database');
 $t->reload;
+ok($t->wait_for(10, sub {
+    my $n = () = $t->error_log =~ /gracefully shutting down/g;
+    return $n >= 2;
+}), 'the old workers are told to end');
 is(scalar(grep { IotCtl::Run::alive($_) } @old), 2,
     'the old workers wait for it');
 $t->let_go('iot.telemetry');
