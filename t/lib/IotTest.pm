@@ -537,7 +537,8 @@ sub shut_down {
     delete $self->{client};
 
     if ($self->{instance}) {
-        @pids = grep { $_ } ($self->master_pid, $self->worker_pids);
+        @pids = grep { $_ } ($self->master_pid,
+            IotCtl::Nginx::workers($self->{instance}, 1));
         eval { IotCtl::Nginx::stop($self->{instance}, 15); 1 }
             or push @wrong, "stopping nginx: $@";
     }

@@ -333,9 +333,12 @@ sub unlock {
 sub place {
     my ($self) = @_;
     my $dir = $self->{dir};
+    my $there = $dir;
 
-    return if !am_root() || -e $dir && reachable($dir);
-    return if !-e $dir && !-l $dir && reachable(dirname($dir));
+    # what does not exist yet will be made open enough
+    $there = dirname($there) until -e $there;
+
+    return if !am_root() || reachable($there) && !-l $dir;
 
     if (!$self->{default_dir} || -e $dir) {
         fail(EXIT_USAGE, "$dir cannot be reached by the users postgres and "

@@ -159,16 +159,17 @@ sub pid {
 }
 
 
+# those that take requests; with all, also those that are shutting down
 sub workers {
-    my ($instance) = @_;
+    my ($instance, $all) = @_;
     my $master = pid($instance) or return ();
 
-    return children($master);
+    return children($master, $all);
 }
 
 
 sub children {
-    my ($parent) = @_;
+    my ($parent, $all) = @_;
     my @found;
 
     for my $path (glob('/proc/[0-9]*/stat')) {
@@ -178,7 +179,8 @@ sub children {
         next if $ppid != $parent || $state eq 'Z';
 
         my $line = read_file("/proc/$pid/cmdline");
-        push @found, $pid if defined $line && $line =~ /worker process/;
+        next unless defined $line && $line =~ /worker process/;
+        push @found, $pid if $all || $line !~ /shutting down/;
     }
 
     return sort { $a <=> $b } @found;
@@ -282,7 +284,7 @@ sub start {
 sub stop {
     my ($instance, $seconds) = @_;
     my $pid = pid($instance) or return 0;
-    my @all = ($pid, workers($instance));
+    my @all = ($pid, workers($instance, 1));
     my $gone = sub { !grep { alive($_) } @all };
 
     $seconds = 15 unless defined $seconds;
@@ -318,9 +320,12 @@ sub reload {
 
     kill('HUP', $pid) or fail(EXIT_FAILED, "cannot signal nginx: $!");
 
-    wait_for(15, sub { grep { !$old{$_} } workers($instance) })
-        or fail(EXIT_FAILED, 'nginx made no new workers; see '
-            . $instance->dir('log/error.log'));
+    # new ones are there, and no old one takes another connection
+    wait_for(15, sub {
+        my @now = workers($instance);
+        return @now && !grep { $old{$_} } @now;
+    }) or fail(EXIT_FAILED, 'nginx made no new workers; see '
+        . $instance->dir('log/error.log'));
 
     return $pid;
 }

@@ -173,6 +173,8 @@ sub start {
 
     return 0 if $self->running;
 
+    $self->bury;
+
     # the server is told to write its messages there before it drops ours
     if (!-e $self->{log}) {
         write_file($self->{log}, '', 0640);
@@ -192,6 +194,43 @@ sub start {
     $err =~ s/\s+\z//;
     fail(EXIT_FAILED, 'PostgreSQL did not start:', "    $err",
         "The end of $self->{log}:", tail($self->{log}, 12));
+}
+
+
+# A postmaster that was killed may stay as a zombie where nobody inherits it,
+# and the next one takes its number for a living server.  Its lock file may go
+# when no process of it is left either.
+sub bury {
+    my ($self) = @_;
+    my $path = "$self->{data}/postmaster.pid";
+    my $text = read_file($path);
+
+    return unless defined $text && $text =~ /^(\d+)\n/;
+
+    my $pid = $1;
+    my $real = Cwd::abs_path($self->{data});
+    my $ours = sub {
+        grep { (readlink($_) || '') eq $real } glob('/proc/[0-9]*/cwd')
+    };
+
+    wait_for(10, sub { !$ours->() && (!kill(0, $pid) || !alive($pid)) });
+
+    return unless kill(0, $pid) && !alive($pid) && !$ours->();
+
+    unlink($path);
+
+    for my $lock (glob_socket($self->{socket})) {
+        unlink($lock) if (read_file($lock) || '') =~ /^$pid\n/;
+    }
+}
+
+
+sub glob_socket {
+    my ($dir) = @_;
+
+    opendir(my $handle, $dir) or return ();
+    return map { "$dir/$_" } grep { /^\.s\.PGSQL\.\d+\.lock$/ }
+        readdir($handle);
 }
 
 
