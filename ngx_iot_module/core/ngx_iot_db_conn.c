@@ -66,6 +66,8 @@ static char  *ngx_iot_db_lane_names[] = { "call", "read", "slow", "write",
 void
 ngx_iot_db_conn_start(ngx_iot_db_conn_t *conn)
 {
+    ngx_iot_conninfo_t  *info;
+
     if (conn->timer.handler == NULL) {
         conn->ident = -1;
         conn->log = ngx_cycle->log;
@@ -88,10 +90,10 @@ ngx_iot_db_conn_start(ngx_iot_db_conn_t *conn)
     conn->paused = 0;
     conn->flushing = 0;
 
-    conn->pg = PQconnectStartParams(
-                             (const char *const *) conn->lane->conninfo->keywords,
-                             (const char *const *) conn->lane->conninfo->values,
-                             0);
+    info = conn->lane->conninfo;
+
+    conn->pg = PQconnectStartParams((const char *const *) info->keywords,
+                                    (const char *const *) info->values, 0);
 
     if (conn->pg == NULL || PQstatus(conn->pg) == CONNECTION_BAD) {
         ngx_iot_db_conn_lost(conn, "connect");

@@ -22,7 +22,7 @@
 typedef struct {
     ngx_uint_t     status;       /* HTTP status, 400 to 504 */
     ngx_str_t      code;         /* stable, e.g. "not_found" */
-    ngx_str_t      message;      /* for people, in the text that clients match */
+    ngx_str_t      message;      /* for people, the text clients match */
     ngx_str_t      fields;       /* JSON object with the rest, or empty */
     ngx_uint_t     retry_after;  /* seconds, 0: no header */
     u_char         sqlstate[6];
