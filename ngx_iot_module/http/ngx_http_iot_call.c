@@ -10,6 +10,7 @@
 
 #include "../core/ngx_iot_metrics.h"
 #include "ngx_http_iot_module.h"
+#include "ngx_http_iot_rate.h"
 
 
 static ngx_http_iot_call_t *ngx_http_iot_call_create(ngx_http_request_t *r);
@@ -17,6 +18,7 @@ static ngx_int_t ngx_http_iot_call_early(ngx_http_iot_call_t *call,
     ngx_uint_t status, char *code, char *message);
 static ngx_int_t ngx_http_iot_call_options(ngx_http_iot_call_t *call);
 static void ngx_http_iot_call_cleanup(void *data);
+static void ngx_http_iot_call_limit(ngx_http_iot_call_t *call);
 static void ngx_http_iot_call_run(ngx_http_iot_call_t *call);
 static void ngx_http_iot_call_defer(ngx_http_iot_call_t *call);
 static ngx_int_t ngx_http_iot_call_path(ngx_http_iot_call_t *call,
@@ -31,6 +33,7 @@ static ngx_int_t ngx_http_iot_call_busy(ngx_http_iot_call_t *call);
 static char  *ngx_http_iot_call_states[] = {
     "body",
     "auth",
+    "limit",
     "handler",
     "sent",
     "answer",
@@ -291,7 +294,30 @@ ngx_http_iot_call_authenticated(ngx_http_iot_call_t *call)
         return;
     }
 
-    ngx_http_iot_call_run(call);
+    ngx_http_iot_call_limit(call);
+}
+
+
+static void
+ngx_http_iot_call_limit(ngx_http_iot_call_t *call)
+{
+    if (call->state != ngx_http_iot_limit_state) {
+        ngx_http_iot_call_set_state(call, ngx_http_iot_limit_state);
+    }
+
+    switch (ngx_http_iot_rate(call, ngx_http_iot_call_limit)) {
+
+    case NGX_OK:
+        ngx_http_iot_call_run(call);
+        return;
+
+    case NGX_BUSY:
+        (void) ngx_http_iot_call_err(call, &call->error);
+        return;
+
+    default: /* NGX_AGAIN */
+        return;
+    }
 }
 
 

@@ -22,9 +22,9 @@
  * The life of one REST request.  It is made when the content handler runs,
  * lives in the pool of the request and dies with it:
  *
- *   body -> auth -> sent -> answer -> done
- *             |       ^
- *             +-> handler (a route in C; it answers, or goes on to "sent")
+ *   body -> auth -> limit -> sent -> answer -> done
+ *                     |       ^
+ *                     +-> handler (in C; it answers, or goes on to "sent")
  *
  * An error goes to "answer" from every state.  When the client goes away the
  * request is finalized by nginx; then abort() is called, if there is one, and
@@ -38,6 +38,7 @@
 typedef enum {
     ngx_http_iot_body_state = 0,
     ngx_http_iot_auth_state,
+    ngx_http_iot_limit_state,
     ngx_http_iot_handler_state,
     ngx_http_iot_sent_state,
     ngx_http_iot_answer_state,
@@ -77,6 +78,7 @@ struct ngx_http_iot_call_s {
     void                       *ctx;
     ngx_http_iot_call_pt        abort;
     ngx_http_iot_call_pt        next;        /* after a database call */
+    ngx_http_iot_call_pt        rated;
 
     /* of a streamed answer */
     ngx_chain_t                *free;
@@ -90,6 +92,7 @@ struct ngx_http_iot_call_s {
     unsigned                    ended:1;
     unsigned                    db_sent:1;
     unsigned                    db_finished:1;
+    unsigned                    unlimited:1;
 };
 
 

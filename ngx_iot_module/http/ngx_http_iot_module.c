@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_iot_module.h"
+#include "ngx_http_iot_rate.h"
 
 
 static ngx_int_t ngx_http_iot_variable(ngx_http_request_t *r,
@@ -108,7 +109,7 @@ ngx_module_t  ngx_http_iot_module = {
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    NULL,                                  /* init process */
+    ngx_http_iot_rate_init_process,        /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
     NULL,                                  /* exit process */
