@@ -46,6 +46,22 @@ typedef struct {
     ngx_atomic_t     cache_principal_entries;  /* gauge */
     ngx_atomic_t     cache_key_hits;
     ngx_atomic_t     cache_key_misses;
+    ngx_atomic_t     mqtt_connections;      /* gauge */
+    ngx_atomic_t     mqtt_subscriptions;    /* gauge */
+    ngx_atomic_t     mqtt_retained;         /* gauge, of each worker */
+    ngx_atomic_t     mqtt_connects;
+    ngx_atomic_t     mqtt_refused;
+    ngx_atomic_t     mqtt_disconnects;
+    ngx_atomic_t     mqtt_messages_received;
+    ngx_atomic_t     mqtt_messages_sent;
+    ngx_atomic_t     mqtt_bytes_received;
+    ngx_atomic_t     mqtt_bytes_sent;
+    ngx_atomic_t     mqtt_publish_received;
+    ngx_atomic_t     mqtt_publish_sent;
+    ngx_atomic_t     mqtt_publish_dropped;
+    ngx_atomic_t     mqtt_publish_refused;
+    ngx_atomic_t     mqtt_publish_bytes_received;
+    ngx_atomic_t     mqtt_publish_bytes_sent;
     ngx_atomic_t     logins;
     ngx_atomic_t     logins_failed;
     ngx_atomic_t     logins_throttled;

@@ -1,0 +1,556 @@
+
+/*
+ * Copyright (C) the ngx_iot authors
+ */
+
+
+#include "ngx_iot_mqtt_session.h"
+
+
+/* subscription identifiers of one message; one client rarely has so many */
+#define NGX_IOT_MQTT_IDS  64
+
+
+static ngx_int_t ngx_iot_mqtt_send_now(ngx_iot_mqtt_session_t *s,
+    ngx_iot_bus_message_t *msg, ngx_iot_mqtt_delivery_t *dl);
+static ngx_uint_t ngx_iot_mqtt_alias(ngx_iot_mqtt_session_t *s,
+    ngx_str_t *topic, ngx_iot_mqtt_delivery_t *dl);
+static void ngx_iot_mqtt_alias_keep(ngx_iot_mqtt_session_t *s,
+    ngx_str_t *topic);
+static ngx_iot_mqtt_out_t *ngx_iot_mqtt_out_create(ngx_iot_mqtt_session_t *s,
+    ngx_iot_bus_message_t *msg, ngx_uint_t qos, ngx_uint_t retain,
+    uint32_t *ids, ngx_uint_t nids);
+static void ngx_iot_mqtt_out_free(ngx_iot_mqtt_out_t *out);
+static ngx_int_t ngx_iot_mqtt_out_send(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_out_t *out);
+static ngx_iot_mqtt_out_t *ngx_iot_mqtt_out_find(ngx_iot_mqtt_session_t *s,
+    ngx_uint_t packet_id);
+static void ngx_iot_mqtt_out_done(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_out_t *out);
+static uint16_t ngx_iot_mqtt_next_id(ngx_iot_mqtt_session_t *s);
+static ngx_uint_t ngx_iot_mqtt_expired(ngx_iot_bus_message_t *msg,
+    ngx_iot_mqtt_delivery_t *dl);
+
+
+ngx_int_t
+ngx_iot_mqtt_deliver(ngx_iot_bus_client_t *client, ngx_iot_bus_message_t *msg,
+    ngx_iot_bus_sub_t **subs, ngx_uint_t n)
+{
+    uint32_t                 ids[NGX_IOT_MQTT_IDS];
+    ngx_uint_t               i, nids, qos, retain, matched;
+    ngx_iot_bus_sub_t       *sub;
+    ngx_iot_mqtt_session_t  *s;
+
+    s = client->data;
+
+    qos = 0;
+    nids = 0;
+    retain = 0;
+    matched = 0;
+
+    for (i = 0; i < n; i++) {
+        sub = subs[i];
+
+        if ((sub->options & NGX_IOT_MQTT_SUB_NO_LOCAL)
+            && msg->publisher.len == s->client_id.len
+            && ngx_memcmp(msg->publisher.data, s->client_id.data,
+                          s->client_id.len)
+               == 0)
+        {
+            continue;
+        }
+
+        matched = 1;
+        qos = ngx_max(qos, (sub->options & NGX_IOT_MQTT_SUB_QOS));
+
+        if (sub->options & NGX_IOT_MQTT_SUB_AS_PUBLISHED) {
+            retain = msg->flags & NGX_IOT_BUS_RETAIN;
+        }
+
+        if (sub->id && nids < NGX_IOT_MQTT_IDS) {
+            ids[nids++] = sub->id;
+        }
+    }
+
+    if (!matched) {
+        return NGX_OK;
+    }
+
+    return ngx_iot_mqtt_send_message(s, msg, ngx_min(qos, msg->qos), retain,
+                                     ids, nids);
+}
+
+
+ngx_int_t
+ngx_iot_mqtt_send_message(ngx_iot_mqtt_session_t *s,
+    ngx_iot_bus_message_t *msg, ngx_uint_t qos, ngx_uint_t retain,
+    uint32_t *ids, ngx_uint_t nids)
+{
+    ngx_int_t                 rc;
+    ngx_iot_mqtt_out_t       *out;
+    ngx_iot_mqtt_delivery_t   dl;
+
+    if (s->state != NGX_IOT_MQTT_UP) {
+        return NGX_DECLINED;
+    }
+
+    if (qos == 0) {
+
+        if (s->out_bytes > s->conf->write_buffer) {
+            ngx_iot_count(mqtt_publish_dropped);
+            return NGX_DECLINED;
+        }
+
+        ngx_memzero(&dl, sizeof(ngx_iot_mqtt_delivery_t));
+
+        dl.retain = retain ? 1 : 0;
+        dl.subscription_ids = ids;
+        dl.nsubscription_ids = nids;
+
+        rc = ngx_iot_mqtt_send_now(s, msg, &dl);
+
+        if (rc != NGX_OK) {
+            ngx_iot_count(mqtt_publish_dropped);
+        }
+
+        return rc;
+    }
+
+    if (ngx_queue_empty(&s->waiting) && s->ninflight < s->window) {
+
+        out = ngx_iot_mqtt_out_create(s, msg, qos, retain, ids, nids);
+        if (out == NULL) {
+            return NGX_ERROR;
+        }
+
+        return ngx_iot_mqtt_out_send(s, out);
+    }
+
+    if ((s->conf->max_queued && s->nqueued >= s->conf->max_queued)
+        || (s->conf->max_queued_bytes
+            && s->queued_bytes + msg->payload.len > s->conf->max_queued_bytes))
+    {
+        ngx_iot_count(mqtt_publish_dropped);
+        return NGX_DECLINED;
+    }
+
+    out = ngx_iot_mqtt_out_create(s, msg, qos, retain, ids, nids);
+    if (out == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_queue_insert_tail(&s->waiting, &out->queue);
+    s->nqueued++;
+    s->queued_bytes += msg->payload.len;
+
+    return NGX_OK;
+}
+
+
+/* 1: too late; else what remains, rounded up */
+
+static ngx_uint_t
+ngx_iot_mqtt_expired(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_delivery_t *dl)
+{
+    uint64_t     now;
+    ngx_time_t  *tp;
+
+    if (msg->expires == 0) {
+        return 0;
+    }
+
+    tp = ngx_timeofday();
+    now = (uint64_t) tp->sec * 1000 + tp->msec;
+
+    if (msg->expires <= now && msg->expires != msg->published) {
+        return 1;
+    }
+
+    dl->has_expiry = 1;
+    dl->expiry = (msg->expires > now)
+                 ? (uint32_t) ((msg->expires - now + 999) / 1000) : 0;
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_iot_mqtt_send_now(ngx_iot_mqtt_session_t *s, ngx_iot_bus_message_t *msg,
+    ngx_iot_mqtt_delivery_t *dl)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  fresh;
+
+    if (ngx_iot_mqtt_expired(msg, dl)) {
+        return NGX_DONE;
+    }
+
+    fresh = 0;
+
+    if (s->alias_maximum) {
+        fresh = ngx_iot_mqtt_alias(s, &msg->topic, dl);
+    }
+
+    rc = ngx_iot_mqtt_put_publish(s, msg, dl);
+
+    if (fresh) {
+        if (rc == NGX_OK) {
+            ngx_iot_mqtt_alias_keep(s, &msg->topic);
+
+        } else {
+            ngx_free(s->our_aliases[s->nour_aliases].data);
+        }
+    }
+
+    return rc;
+}
+
+
+/* 1: the alias is new and to be kept when the packet has gone out */
+
+static ngx_uint_t
+ngx_iot_mqtt_alias(ngx_iot_mqtt_session_t *s, ngx_str_t *topic,
+    ngx_iot_mqtt_delivery_t *dl)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < s->nour_aliases; i++) {
+
+        if (s->our_aliases[i].len == topic->len
+            && ngx_memcmp(s->our_aliases[i].data, topic->data, topic->len)
+               == 0)
+        {
+            dl->topic_alias = i + 1;
+            dl->known_alias = 1;
+            return 0;
+        }
+    }
+
+    if (s->nour_aliases == s->alias_maximum) {
+        return 0;
+    }
+
+    if (s->our_aliases == NULL) {
+        s->our_aliases = ngx_calloc(s->alias_maximum * sizeof(ngx_str_t),
+                                    s->connection->log);
+        if (s->our_aliases == NULL) {
+            return 0;
+        }
+    }
+
+    /* the memory now: once the client knows the alias we must know it too */
+
+    s->our_aliases[s->nour_aliases].data = ngx_alloc(topic->len,
+                                                     s->connection->log);
+    if (s->our_aliases[s->nour_aliases].data == NULL) {
+        return 0;
+    }
+
+    dl->topic_alias = s->nour_aliases + 1;
+
+    return 1;
+}
+
+
+static void
+ngx_iot_mqtt_alias_keep(ngx_iot_mqtt_session_t *s, ngx_str_t *topic)
+{
+    ngx_str_t  *alias;
+
+    alias = &s->our_aliases[s->nour_aliases++];
+
+    ngx_memcpy(alias->data, topic->data, topic->len);
+    alias->len = topic->len;
+}
+
+
+static ngx_iot_mqtt_out_t *
+ngx_iot_mqtt_out_create(ngx_iot_mqtt_session_t *s, ngx_iot_bus_message_t *msg,
+    ngx_uint_t qos, ngx_uint_t retain, uint32_t *ids, ngx_uint_t nids)
+{
+    ngx_iot_mqtt_out_t  *out;
+
+    out = ngx_alloc(sizeof(ngx_iot_mqtt_out_t) + nids * sizeof(uint32_t),
+                    s->connection->log);
+    if (out == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(out, sizeof(ngx_iot_mqtt_out_t));
+
+    out->msg = msg;
+    out->session = s;
+    out->qos = (uint8_t) qos;
+    out->retain = retain ? 1 : 0;
+    out->nids = (uint16_t) nids;
+    out->ids = (uint32_t *) (out + 1);
+
+    ngx_memcpy(out->ids, ids, nids * sizeof(uint32_t));
+    ngx_iot_bus_keep(msg);
+
+    return out;
+}
+
+
+static void
+ngx_iot_mqtt_out_free(ngx_iot_mqtt_out_t *out)
+{
+    if (out->msg) {
+        ngx_iot_bus_drop(out->msg);
+    }
+
+    ngx_free(out);
+}
+
+
+static uint16_t
+ngx_iot_mqtt_next_id(ngx_iot_mqtt_session_t *s)
+{
+    do {
+        if (++s->next_id == 0) {
+            s->next_id = 1;
+            s->wrapped = 1;
+        }
+
+    } while (s->wrapped && ngx_iot_mqtt_out_find(s, s->next_id));
+
+    return s->next_id;
+}
+
+
+/* takes over the entry, which is in no queue */
+
+static ngx_int_t
+ngx_iot_mqtt_out_send(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_out_t *out)
+{
+    ngx_int_t                rc;
+    ngx_iot_mqtt_delivery_t  dl;
+
+    ngx_memzero(&dl, sizeof(ngx_iot_mqtt_delivery_t));
+
+    dl.qos = out->qos;
+    dl.retain = out->retain;
+    dl.dup = out->dup;
+    dl.subscription_ids = out->ids;
+    dl.nsubscription_ids = out->nids;
+
+    if (out->packet_id == 0) {
+        out->packet_id = ngx_iot_mqtt_next_id(s);
+    }
+
+    dl.packet_id = out->packet_id;
+
+    rc = ngx_iot_mqtt_send_now(s, out->msg, &dl);
+
+    if (rc != NGX_OK) {
+        /* too late, too large: as good as delivered */
+
+        if (rc != NGX_DONE) {
+            ngx_iot_count(mqtt_publish_dropped);
+        }
+
+        ngx_iot_mqtt_out_free(out);
+        return (rc == NGX_DONE) ? NGX_OK : rc;
+    }
+
+    out->state = NGX_IOT_MQTT_SENT;
+    ngx_queue_insert_tail(&s->inflight, &out->queue);
+    s->ninflight++;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_iot_mqtt_pump(ngx_iot_mqtt_session_t *s)
+{
+    ngx_queue_t         *q;
+    ngx_iot_mqtt_out_t  *out;
+
+    while (s->ninflight < s->window
+           && !ngx_queue_empty(&s->waiting)
+           && s->state == NGX_IOT_MQTT_UP)
+    {
+        q = ngx_queue_head(&s->waiting);
+        ngx_queue_remove(q);
+
+        out = ngx_queue_data(q, ngx_iot_mqtt_out_t, queue);
+
+        s->nqueued--;
+        s->queued_bytes -= out->msg->payload.len;
+
+        (void) ngx_iot_mqtt_out_send(s, out);
+    }
+
+    if (!ngx_queue_empty(&s->scans)) {
+        ngx_iot_mqtt_dirty(s);
+    }
+}
+
+
+/* how many retained messages may be added without filling memory */
+
+ngx_uint_t
+ngx_iot_mqtt_room_left(ngx_iot_mqtt_session_t *s)
+{
+    if (s->state != NGX_IOT_MQTT_UP
+        || s->out_bytes > ngx_min(s->conf->write_buffer, 65536)
+        || !ngx_queue_empty(&s->waiting))
+    {
+        return 0;
+    }
+
+    return s->window - s->ninflight;
+}
+
+
+static ngx_iot_mqtt_out_t *
+ngx_iot_mqtt_out_find(ngx_iot_mqtt_session_t *s, ngx_uint_t packet_id)
+{
+    ngx_queue_t         *q;
+    ngx_iot_mqtt_out_t  *out;
+
+    for (q = ngx_queue_head(&s->inflight);
+         q != ngx_queue_sentinel(&s->inflight);
+         q = ngx_queue_next(q))
+    {
+        out = ngx_queue_data(q, ngx_iot_mqtt_out_t, queue);
+
+        if (out->packet_id == packet_id) {
+            return out;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_iot_mqtt_out_done(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_out_t *out)
+{
+    ngx_queue_remove(&out->queue);
+    s->ninflight--;
+
+    ngx_iot_mqtt_out_free(out);
+    ngx_iot_mqtt_pump(s);
+}
+
+
+void
+ngx_iot_mqtt_out_detach(ngx_iot_mqtt_session_t *s)
+{
+    ngx_queue_t         *q;
+    ngx_iot_mqtt_out_t  *out;
+
+    while (!ngx_queue_empty(&s->inflight)) {
+        q = ngx_queue_head(&s->inflight);
+        ngx_queue_remove(q);
+
+        out = ngx_queue_data(q, ngx_iot_mqtt_out_t, queue);
+        ngx_iot_mqtt_out_free(out);
+    }
+
+    while (!ngx_queue_empty(&s->waiting)) {
+        q = ngx_queue_head(&s->waiting);
+        ngx_queue_remove(q);
+
+        out = ngx_queue_data(q, ngx_iot_mqtt_out_t, queue);
+        ngx_iot_mqtt_out_free(out);
+    }
+
+    s->ninflight = 0;
+    s->nqueued = 0;
+    s->queued_bytes = 0;
+}
+
+
+ngx_int_t
+ngx_iot_mqtt_on_puback(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet)
+{
+    ngx_iot_mqtt_out_t  *out;
+
+    out = ngx_iot_mqtt_out_find(s, packet->packet_id);
+
+    if (out == NULL) {
+        return NGX_OK;
+    }
+
+    if (out->qos != 1) {
+        s->parser.detail = "PUBACK of a message of QoS 2";
+        return NGX_IOT_MQTT_PROTOCOL_ERROR;
+    }
+
+    ngx_iot_mqtt_out_done(s, out);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iot_mqtt_on_pubrec(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet)
+{
+    ngx_uint_t           reason;
+    ngx_iot_mqtt_out_t  *out;
+
+    out = ngx_iot_mqtt_out_find(s, packet->packet_id);
+
+    if (out && out->qos != 2) {
+        s->parser.detail = "PUBREC of a message of QoS 1";
+        return NGX_IOT_MQTT_PROTOCOL_ERROR;
+    }
+
+    if (out && packet->reason >= 0x80) {
+        ngx_iot_mqtt_out_done(s, out);
+        return NGX_OK;
+    }
+
+    if (out == NULL) {
+        if (packet->reason >= 0x80) {
+            return NGX_OK;
+        }
+
+        reason = NGX_IOT_MQTT_ID_NOT_FOUND;
+
+    } else {
+        reason = 0;
+        out->state = NGX_IOT_MQTT_RELEASED;
+
+        if (out->msg) {
+            ngx_iot_bus_drop(out->msg);
+            out->msg = NULL;
+        }
+    }
+
+    if (ngx_iot_mqtt_ack(s, NGX_IOT_MQTT_PUBREL, packet->packet_id, reason)
+        != NGX_OK)
+    {
+        return NGX_IOT_MQTT_UNSPECIFIED;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iot_mqtt_on_pubcomp(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet)
+{
+    ngx_iot_mqtt_out_t  *out;
+
+    out = ngx_iot_mqtt_out_find(s, packet->packet_id);
+
+    if (out == NULL) {
+        return NGX_OK;
+    }
+
+    if (out->qos != 2 || out->state != NGX_IOT_MQTT_RELEASED) {
+        s->parser.detail = "PUBCOMP out of place";
+        return NGX_IOT_MQTT_PROTOCOL_ERROR;
+    }
+
+    ngx_iot_mqtt_out_done(s, out);
+
+    return NGX_OK;
+}

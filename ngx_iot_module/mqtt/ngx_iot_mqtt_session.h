@@ -1,0 +1,451 @@
+
+/*
+ * Copyright (C) the ngx_iot authors
+ */
+
+
+#ifndef _NGX_IOT_MQTT_SESSION_H_INCLUDED_
+#define _NGX_IOT_MQTT_SESSION_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "../codec/ngx_iot_mqtt_image.h"
+#include "../codec/ngx_iot_mqtt_packet.h"
+#include "../codec/ngx_iot_topic_name.h"
+#include "../core/ngx_iot_auth.h"
+#include "../core/ngx_iot_bus.h"
+#include "../core/ngx_iot_db.h"
+#include "../core/ngx_iot_metrics.h"
+#include "../core/ngx_iot_slot.h"
+#include "../device/ngx_iot_device.h"
+#include "ngx_iot_mqtt_conf.h"
+
+
+/*
+ * The broker.  A session object lives as long as its connection, in the
+ * worker that accepted it; what must outlive the connection is in PostgreSQL
+ * (ngx_iot_mqtt_store.h).  Fronts (stream, WebSocket) give it a transport.
+ */
+
+typedef struct ngx_iot_mqtt_session_s  ngx_iot_mqtt_session_t;
+typedef struct ngx_iot_mqtt_out_s      ngx_iot_mqtt_out_t;
+typedef struct ngx_iot_mqtt_in_s       ngx_iot_mqtt_in_t;
+typedef struct ngx_iot_mqtt_topics_s   ngx_iot_mqtt_topics_t;
+
+typedef struct ngx_iot_mqtt_connecting_s  ngx_iot_mqtt_connecting_t;
+
+
+typedef struct {
+    /* bytes of MQTT, NGX_AGAIN, 0: closed by the client, or NGX_ERROR */
+    ssize_t       (*recv)(ngx_iot_mqtt_session_t *s, u_char *buf,
+                          size_t size);
+
+    /* what goes before len bytes of MQTT; NULL without framing */
+    u_char       *(*frame)(u_char *dst, size_t len);
+
+    /* after the last byte; NULL without framing */
+    void          (*bye)(ngx_iot_mqtt_session_t *s);
+
+    /* the connection and all that belongs to it go away */
+    void          (*close)(ngx_iot_mqtt_session_t *s);
+} ngx_iot_mqtt_transport_t;
+
+
+typedef enum {
+    NGX_IOT_MQTT_NEW = 0,       /* before CONNECT */
+    NGX_IOT_MQTT_WAITING,       /* for the database, a kick or the store */
+    NGX_IOT_MQTT_UP,
+    NGX_IOT_MQTT_LINGER,        /* the last bytes go out, the rest is read */
+    NGX_IOT_MQTT_CLOSED
+} ngx_iot_mqtt_state_e;
+
+
+/* bytes on their way out */
+
+typedef struct ngx_iot_mqtt_page_s  ngx_iot_mqtt_page_t;
+
+struct ngx_iot_mqtt_page_s {
+    ngx_chain_t            cl;
+    ngx_buf_t              buf;
+    ngx_iot_bus_message_t     *msg;         /* whose bytes these are */
+    u_char                *limit;       /* of the room, NULL: none */
+    unsigned               large:1;     /* not from the list of free pages */
+};
+
+
+/*
+ * A QoS 1 or 2 message to the client: waiting for a place in the window, or in
+ * flight.
+ */
+
+#define NGX_IOT_MQTT_QUEUED    0
+#define NGX_IOT_MQTT_STORING   1        /* its identifier, QoS 2 */
+#define NGX_IOT_MQTT_SENT      2
+#define NGX_IOT_MQTT_RECEIVED  3        /* PUBREC is being recorded */
+#define NGX_IOT_MQTT_RELEASED  4        /* PUBREL sent */
+
+struct ngx_iot_mqtt_out_s {
+    ngx_queue_t              queue;
+    ngx_iot_bus_message_t       *msg;       /* NULL when released */
+    ngx_iot_mqtt_session_t  *session;   /* NULL when it has gone */
+    uint64_t                 stored;    /* its number in the store, or 0 */
+    uint32_t                *ids;       /* subscription identifiers */
+    uint16_t                 nids;
+    uint16_t                 packet_id;
+    uint8_t                  qos;
+    uint8_t                  state;
+    unsigned                 retain:1;
+    unsigned                 dup:1;
+    unsigned                 busy:1;    /* a row of it is being written */
+};
+
+
+/*
+ * A QoS 1 or 2 message from the client: acknowledgements go out in the order
+ * in which the messages came.
+ */
+
+#define NGX_IOT_MQTT_IN_PENDING   0     /* not yet to be acknowledged */
+#define NGX_IOT_MQTT_IN_READY     1
+#define NGX_IOT_MQTT_IN_HELD      2     /* QoS 2: PUBREC sent */
+#define NGX_IOT_MQTT_IN_ROUTING   3     /* QoS 2: PUBREL came */
+
+struct ngx_iot_mqtt_in_s {
+    ngx_queue_t              queue;
+    ngx_iot_mqtt_session_t  *session;   /* NULL when it has gone */
+    ngx_iot_bus_message_t       *msg;       /* QoS 2, until PUBREL */
+    uint16_t                 packet_id;
+    uint8_t                  type;      /* PUBACK, PUBREC or PUBCOMP */
+    uint8_t                  reason;
+    uint8_t                  state;
+    unsigned                 stored:1;  /* QoS 2: there is a row */
+    unsigned                 failed:1;  /* storage is away */
+};
+
+
+/* ngx_iot_bus_sub_t.options: the QoS granted in the low bits, and */
+
+#define NGX_IOT_MQTT_SUB_QOS           0x03
+#define NGX_IOT_MQTT_SUB_NO_LOCAL      0x04
+#define NGX_IOT_MQTT_SUB_AS_PUBLISHED  0x08
+
+/*
+ * ngx_iot_bus_message_t.flags: the properties are those of MQTT 5.0 that are
+ * forwarded; in front of them 8 bytes: the number of the message in the store.
+ */
+
+#define NGX_IOT_MQTT_PROPERTIES        0x00010000
+#define NGX_IOT_MQTT_STORED            0x00020000
+
+
+typedef struct {
+    ngx_iot_bus_message_t       *msg;
+    uint32_t                 delay;
+    uint32_t                 expiry;    /* with has_expiry */
+    unsigned                 has_expiry:1;
+} ngx_iot_mqtt_will_t;
+
+
+/* topics of a listener of retained messages, see ngx_iot_mqtt_retain.c */
+
+typedef struct ngx_iot_mqtt_scan_s  ngx_iot_mqtt_scan_t;
+
+
+struct ngx_iot_mqtt_session_s {
+    ngx_str_node_t                   node;      /* by tenant/client id */
+    ngx_queue_t                      dirty;     /* has something to write */
+    ngx_queue_t                      all;
+
+    ngx_connection_t                *connection;
+    const ngx_iot_mqtt_transport_t  *transport;
+    void                            *data;      /* of the transport */
+    ngx_iot_mqtt_conf_t             *conf;
+    ngx_iot_mqtt_parser_t            parser;
+    ngx_iot_mqtt_topics_t           *topics;    /* of the device's dialect */
+    void                            *topics_data;
+
+    /* who it is */
+    u_char                           tenant[NGX_IOT_UUID_TEXT];
+    ngx_str_t                        client_id;
+    ngx_str_t                        user;
+    ngx_iot_device_t                *device;    /* held */
+    ngx_uint_t                       role;
+
+    /* the packet that has not come wholly */
+    u_char                          *in;
+    size_t                           in_len;
+    size_t                           in_size;
+
+    /* out */
+    ngx_iot_mqtt_page_t             *first;
+    ngx_iot_mqtt_page_t             *last;
+    ngx_iot_mqtt_page_t             *unframed;
+    size_t                           out_bytes;
+
+    ngx_iot_bus_client_t             bus;
+
+    uint16_t                         next_id;
+    uint16_t                         ninflight;
+    uint16_t                         window;        /* theirs */
+    uint16_t                         nreceiving;    /* ours in use */
+    uint16_t                         npending;
+    uint32_t                         nqueued;
+    size_t                           queued_bytes;
+    ngx_queue_t                      inflight;
+    ngx_queue_t                      waiting;
+    ngx_queue_t                      receiving;
+
+    uint32_t                         nsubs;
+    ngx_queue_t                      scans;     /* retained to be sent */
+    ngx_iot_mqtt_will_t             *will;
+    ngx_str_t                       *aliases;   /* theirs */
+    ngx_str_t                       *our_aliases;
+    uint16_t                         nour_aliases;
+    uint16_t                         alias_maximum;
+
+    ngx_iot_mqtt_connecting_t       *connecting;    /* while it is not up */
+    uint64_t                         ref;           /* in the registry */
+    uint64_t                         durable;       /* row, 0: none */
+    uint32_t                         expiry;
+    uint32_t                         max_packet;    /* theirs */
+    uint32_t                         writes;        /* rows on their way */
+    ngx_msec_t                       keep_alive;
+    ngx_msec_t                       seen;
+
+    uint8_t                          state;
+    uint8_t                          close_reason;
+    unsigned                         clean:1;
+    unsigned                         bridge:1;
+    unsigned                         problem_info:1;
+    unsigned                         registered:1;
+    unsigned                         in_list:1;
+    unsigned                         is_dirty:1;
+    unsigned                         processing:1;
+    unsigned                         blocked:1;     /* does not read */
+    unsigned                         will_done:1;
+    unsigned                         bus_open:1;
+    unsigned                         drained:1;     /* all stored was sent */
+    unsigned                         more:1;        /* stored meanwhile */
+    unsigned                         detached:1;
+    unsigned                         kicked:1;
+    unsigned                         eof:1;
+    unsigned                         resume:1;
+    unsigned                         wrapped:1;     /* identifiers */
+};
+
+
+/*
+ * Topics that a dialect gives a meaning, for sessions of devices: consulted
+ * in order before the normal routing.
+ *
+ * on_publish: NGX_OK: done, acknowledge; NGX_AGAIN: the dialect will call
+ * ngx_iot_mqtt_publish_done() with pub->in, once; NGX_DECLINED: not this one,
+ * go on; or a reason >= 0x80.  The packet lives only during the call.
+ *
+ * on_subscribe: NGX_OK: granted, route nothing; NGX_DECLINED: an ordinary
+ * subscription; or a reason >= 0x80.  A dialect sends by
+ * ngx_iot_mqtt_send_message().
+ */
+
+typedef struct {
+    ngx_iot_mqtt_packet_t   *packet;
+    ngx_str_t                topic;     /* with the alias put in */
+    ngx_iot_mqtt_in_t       *in;        /* NULL: QoS 0 */
+} ngx_iot_mqtt_pub_t;
+
+typedef struct {
+    ngx_str_t        filter;
+    ngx_int_t      (*on_publish)(ngx_iot_mqtt_session_t *s,
+                                 ngx_iot_mqtt_pub_t *pub);
+    ngx_int_t      (*on_subscribe)(ngx_iot_mqtt_session_t *s,
+                                   ngx_str_t *filter, ngx_uint_t qos);
+    ngx_int_t      (*on_unsubscribe)(ngx_iot_mqtt_session_t *s,
+                                     ngx_str_t *filter);
+} ngx_iot_mqtt_topic_t;
+
+struct ngx_iot_mqtt_topics_s {
+    ngx_iot_mqtt_topic_t    *list;      /* up to an empty filter */
+    void                   (*connected)(ngx_iot_mqtt_session_t *s);
+    void                   (*closed)(ngx_iot_mqtt_session_t *s);
+};
+
+/* Set by a dialect when its worker starts. */
+extern ngx_iot_mqtt_topics_t  *ngx_iot_mqtt_device_topics;
+
+
+/* --- ngx_iot_mqtt_session.c: what fronts call --- */
+
+/*
+ * Begin a session on a connection; from now on its events belong to the
+ * broker.  NULL: no memory.  Then call ngx_iot_mqtt_input() with the bytes
+ * that were read already, and ngx_iot_mqtt_read_handler() once.
+ */
+ngx_iot_mqtt_session_t *ngx_iot_mqtt_create(ngx_connection_t *c,
+    ngx_iot_mqtt_conf_t *conf, const ngx_iot_mqtt_transport_t *transport,
+    void *data);
+ngx_int_t ngx_iot_mqtt_input(ngx_iot_mqtt_session_t *s, u_char *pos,
+    u_char *end);
+void ngx_iot_mqtt_readable(ngx_iot_mqtt_session_t *s);
+void ngx_iot_mqtt_writable(ngx_iot_mqtt_session_t *s);
+
+/* The connection went away without us. */
+void ngx_iot_mqtt_gone(ngx_iot_mqtt_session_t *s);
+
+/*
+ * End it: with DISCONNECT or CONNACK of that reason where the version has
+ * one (0: just close).  The session is destroyed when the turn ends.
+ */
+void ngx_iot_mqtt_end(ngx_iot_mqtt_session_t *s, ngx_uint_t reason);
+
+/* Read on after ngx_iot_mqtt_session_t.blocked or a state was changed. */
+void ngx_iot_mqtt_unblock(ngx_iot_mqtt_session_t *s);
+
+ngx_iot_mqtt_session_t *ngx_iot_mqtt_find(u_char *tenant, ngx_str_t *id);
+ngx_int_t ngx_iot_mqtt_insert(ngx_iot_mqtt_session_t *s);
+ngx_uint_t ngx_iot_mqtt_connections(void);
+
+ngx_int_t ngx_iot_mqtt_session_init_process(ngx_cycle_t *cycle);
+
+
+/* --- ngx_iot_mqtt_write.c --- */
+
+/* Room for size bytes at the end of what goes out; then tell the end. */
+u_char *ngx_iot_mqtt_room(ngx_iot_mqtt_session_t *s, size_t size);
+void ngx_iot_mqtt_wrote(ngx_iot_mqtt_session_t *s, u_char *end);
+
+/* Bytes that are already framed as the transport wants. */
+ngx_int_t ngx_iot_mqtt_raw(ngx_iot_mqtt_session_t *s, u_char *data,
+    size_t len);
+
+ngx_int_t ngx_iot_mqtt_ack(ngx_iot_mqtt_session_t *s, ngx_uint_t type,
+    ngx_uint_t packet_id, ngx_uint_t reason);
+ngx_int_t ngx_iot_mqtt_packet(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet);
+
+/*
+ * A PUBLISH to the client.  NGX_DECLINED: too large for the client; NGX_ERROR:
+ * no memory.
+ */
+ngx_int_t ngx_iot_mqtt_put_publish(ngx_iot_mqtt_session_t *s,
+    ngx_iot_bus_message_t *msg, ngx_iot_mqtt_delivery_t *delivery);
+
+/* Its turn to write comes at the end of this turn; or of the next. */
+void ngx_iot_mqtt_dirty(ngx_iot_mqtt_session_t *s);
+void ngx_iot_mqtt_later(ngx_iot_mqtt_session_t *s);
+ngx_int_t ngx_iot_mqtt_flush(ngx_iot_mqtt_session_t *s);
+void ngx_iot_mqtt_drop_output(ngx_iot_mqtt_session_t *s);
+void ngx_iot_mqtt_write_init(ngx_cycle_t *cycle);
+
+
+/* --- handlers of packets: NGX_OK, or a reason that ends the connection --- */
+
+ngx_int_t ngx_iot_mqtt_on_connect(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet);
+ngx_int_t ngx_iot_mqtt_on_publish(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet);
+ngx_int_t ngx_iot_mqtt_on_pubrel(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet);
+ngx_int_t ngx_iot_mqtt_on_puback(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet);
+ngx_int_t ngx_iot_mqtt_on_pubrec(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet);
+ngx_int_t ngx_iot_mqtt_on_pubcomp(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet);
+ngx_int_t ngx_iot_mqtt_on_subscribe(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet);
+ngx_int_t ngx_iot_mqtt_on_unsubscribe(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet);
+ngx_int_t ngx_iot_mqtt_on_pingreq(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet);
+ngx_int_t ngx_iot_mqtt_on_disconnect(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_packet_t *packet);
+
+
+/* --- ngx_iot_mqtt_connect.c --- */
+
+/* It goes before it was up; and: others may have its client id now. */
+void ngx_iot_mqtt_connect_cancel(ngx_iot_mqtt_session_t *s);
+void ngx_iot_mqtt_connect_left(ngx_iot_mqtt_session_t *s);
+ngx_int_t ngx_iot_mqtt_connect_init_process(ngx_cycle_t *cycle);
+
+
+/* --- ngx_iot_mqtt_publish.c --- */
+
+/* A dialect has finished with a publish: NGX_OK or a reason >= 0x80. */
+void ngx_iot_mqtt_publish_done(ngx_iot_mqtt_in_t *in, ngx_int_t rc);
+
+/*
+ * A message from a packet or a will, refs 1.  topic with the alias put in;
+ * expiry in seconds with has_expiry in props.
+ */
+ngx_iot_bus_message_t *ngx_iot_mqtt_message(ngx_iot_mqtt_session_t *s,
+    ngx_str_t *topic, ngx_str_t *payload, ngx_iot_mqtt_props_t *props);
+
+/*
+ * Send it to where it belongs: the store, retained messages, subscribers.
+ * in is NULL or gets the acknowledgement.  Takes over the reference.
+ */
+void ngx_iot_mqtt_route(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in);
+
+/* Acknowledge; the packet is sent when those before it were. */
+void ngx_iot_mqtt_in_ready(ngx_iot_mqtt_in_t *in, ngx_uint_t reason);
+void ngx_iot_mqtt_in_detach(ngx_iot_mqtt_session_t *s);
+
+
+/* --- ngx_iot_mqtt_inflight.c --- */
+
+ngx_int_t ngx_iot_mqtt_deliver(ngx_iot_bus_client_t *client,
+    ngx_iot_bus_message_t *msg, ngx_iot_bus_sub_t **subs, ngx_uint_t n);
+
+/* To this client, whether it has subscribed or not. */
+ngx_int_t ngx_iot_mqtt_send_message(ngx_iot_mqtt_session_t *s,
+    ngx_iot_bus_message_t *msg, ngx_uint_t qos, ngx_uint_t retain,
+    uint32_t *ids, ngx_uint_t nids);
+
+/* Fill the window from what waits. */
+void ngx_iot_mqtt_pump(ngx_iot_mqtt_session_t *s);
+void ngx_iot_mqtt_out_detach(ngx_iot_mqtt_session_t *s);
+ngx_uint_t ngx_iot_mqtt_room_left(ngx_iot_mqtt_session_t *s);
+
+
+/* --- ngx_iot_mqtt_retain.c --- */
+
+void ngx_iot_mqtt_retain(ngx_iot_bus_message_t *msg);
+void ngx_iot_mqtt_retained_send(ngx_iot_mqtt_session_t *s,
+    ngx_iot_bus_sub_t *sub);
+void ngx_iot_mqtt_scan_go_on(ngx_iot_mqtt_session_t *s);
+void ngx_iot_mqtt_scan_stop(ngx_iot_mqtt_session_t *s, ngx_iot_bus_sub_t *sub);
+
+/* Into this worker's memory; takes over the reference. */
+void ngx_iot_mqtt_retained_put(ngx_iot_bus_message_t *msg);
+ngx_int_t ngx_iot_mqtt_retain_init_process(ngx_cycle_t *cycle);
+
+
+/* --- ngx_iot_mqtt_will.c --- */
+
+ngx_int_t ngx_iot_mqtt_will_set(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_connect_t *connect);
+void ngx_iot_mqtt_will_fire(ngx_iot_mqtt_session_t *s);
+void ngx_iot_mqtt_will_drop(ngx_iot_mqtt_session_t *s);
+
+/* The client has come back before its will was published. */
+void ngx_iot_mqtt_will_back(u_char *tenant, ngx_str_t *client_id,
+    ngx_uint_t clean);
+void ngx_iot_mqtt_wills_now(void *data);
+ngx_int_t ngx_iot_mqtt_will_init_process(ngx_cycle_t *cycle);
+
+
+/* --- ngx_iot_mqtt_acl.c --- */
+
+#define NGX_IOT_MQTT_PUB  1
+#define NGX_IOT_MQTT_SUB  2
+
+/* NGX_OK, or the reason to refuse with */
+ngx_int_t ngx_iot_mqtt_may(ngx_iot_mqtt_session_t *s, ngx_uint_t access,
+    ngx_str_t *topic);
+
+
+#endif /* _NGX_IOT_MQTT_SESSION_H_INCLUDED_ */
