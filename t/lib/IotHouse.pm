@@ -31,6 +31,8 @@ sub files {
 
     if (!@list) {
         File::Find::find({ no_chdir => 1, wanted => sub {
+            return if $_ eq $top;
+
             my $path = substr($_, length($top) + 1);
 
             if (-d $_ && ($path eq 'build' || $path eq 'var')) {
