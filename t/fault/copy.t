@@ -37,15 +37,16 @@ is_deeply([map { "@$_" } @{$t->points->{a}}],
 
 # all types, and all at the border of their cells
 is($t->telemetry('{"ts":1,"values":{"b":true,"l":-9223372036854775808,'
-    . "\"d\":-0.5,\"s\":\"\xc3\xa4\",\"e\":\"\",\"j\":{\"x\":[1]},\"n\":false}}")
+    . "\"d\":-0.5,\"s\":\"\xc3\xa4\",\"e\":\"\",\"j\":{\"x\":[1]},"
+    . '"n":false}}')
     ->status, 200, 'all types');
 is(copies(), 2, 'by COPY');
 my $typed = $t->typed;
 delete $typed->{a};
 is_deeply($typed, { b => ['BOOLEAN', 'true'], n => ['BOOLEAN', 'false'],
     l => ['LONG', '-9223372036854775808'], d => IotTest::Device::double(-0.5),
-    s => ['STRING', "\x{e4}"], e => ['STRING', ''], j => ['JSON', '{"x":[1]}'] },
-    'are there');
+    s => ['STRING', "\x{e4}"], e => ['STRING', ''],
+    j => ['JSON', '{"x":[1]}'] }, 'are there');
 
 # --- duplicates
 

@@ -109,10 +109,15 @@ CREATE TRIGGER no_evil BEFORE INSERT ON iot.key
 EOS
 
 # a connection that has not prepared the statement yet
-terminate($t->sessions);
-$t->wait_for(15, sub { $t->get('/readyz')->status == 200 });
+my @old = $t->sessions;
+my %old = map { $_ => 1 } @old;
 
-my $c = $t->client;
+terminate(@old);
+ok($t->wait_for(15, sub {
+    my @new = $t->sessions;
+    return @new >= @old && !grep({ $old{$_} } @new)
+        && $t->get('/readyz')->status == 200;
+}), 'all sessions are new');
 
 for my $round (1 .. 3) {
     my @name = map { $_ % 3 ? "good$round.$_" : "evil$round.$_" } 1 .. 12;

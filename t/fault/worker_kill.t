@@ -21,7 +21,7 @@ $t->add_devices(@tokens);
 
 my $load = IotTest::Load->new($t, connections => 16, tokens => \@tokens);
 
-for my $signal ('KILL', 'SEGV', 'KILL', 'KILL') {
+for my $signal ('KILL', 'ABRT', 'KILL', 'KILL') {
     my $good = $load->count(200);
 
     $load->run(sub { $load->count(200) >= $good + 200 });
