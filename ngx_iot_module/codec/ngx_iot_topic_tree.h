@@ -120,6 +120,16 @@ ngx_iot_topic_match_t *ngx_iot_topic_match_name(ngx_iot_topic_tree_t *tree,
     const ngx_str_t *name);
 void ngx_iot_topic_match_release(ngx_iot_topic_match_t *match);
 
+/*
+ * Whose turn it is: a member, which then goes to the end of the ring, or NULL
+ * and the bit of somebody elsewhere.
+ */
+ngx_iot_topic_sub_t *ngx_iot_topic_pick(ngx_iot_topic_group_t *group,
+    ngx_uint_t *bit);
+
+/* the same among the members only; NULL if there are none */
+ngx_iot_topic_sub_t *ngx_iot_topic_pick_member(ngx_iot_topic_group_t *group);
+
 /* NULL if there is none; to find a shared subscription named by somebody */
 ngx_iot_topic_group_t *ngx_iot_topic_group_find(ngx_iot_topic_tree_t *tree,
     const ngx_str_t *filter, const ngx_str_t *group);
@@ -136,8 +146,8 @@ ngx_int_t ngx_iot_topic_next(ngx_iot_topic_tree_t *tree,
 void ngx_iot_topic_filter(ngx_iot_topic_node_t *node, u_char *buf,
     ngx_str_t *filter);
 
-/* of a node: its subscriptions that are not shared, and its groups */
-ngx_uint_t ngx_iot_topic_subscribed(ngx_iot_topic_node_t *node);
+/* of a node: how many subscriptions are not shared, and its groups */
+uint32_t ngx_iot_topic_subscribed(ngx_iot_topic_node_t *node);
 ngx_iot_topic_group_t *ngx_iot_topic_groups(ngx_iot_topic_node_t *node);
 
 

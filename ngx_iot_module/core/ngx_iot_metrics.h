@@ -62,6 +62,15 @@ typedef struct {
     ngx_atomic_t     mqtt_publish_refused;
     ngx_atomic_t     mqtt_publish_bytes_received;
     ngx_atomic_t     mqtt_publish_bytes_sent;
+    ngx_atomic_t     bus_published;
+    ngx_atomic_t     bus_delivered;
+    ngx_atomic_t     bus_passed;
+    ngx_atomic_t     bus_dropped;
+    ngx_atomic_t     bus_full;
+    ngx_atomic_t     bus_queue;             /* gauge: bytes */
+    ngx_atomic_t     bus_subscriptions;     /* gauge */
+    ngx_atomic_t     bus_interests;         /* gauge */
+    ngx_atomic_t     shutdowns;
     ngx_atomic_t     logins;
     ngx_atomic_t     logins_failed;
     ngx_atomic_t     logins_throttled;

@@ -12,6 +12,7 @@
 
 #include "ngx_iot_module.h"
 #include "ngx_iot_service.h"
+#include "ngx_iot_slot.h"
 #include "ngx_iot_zone.h"
 
 
@@ -190,7 +191,7 @@ ngx_module_t  ngx_iot_module = {
     ngx_iot_commands,                      /* module directives */
     NGX_CORE_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_iot_slot_init_module,              /* init module */
     ngx_iot_init_process,                  /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */

@@ -9,18 +9,24 @@
 
 #include "ngx_iot_auth.h"
 #include "ngx_iot_batch.h"
+#include "ngx_iot_bus.h"
 #include "ngx_iot_db.h"
 #include "ngx_iot_limit.h"
 #include "ngx_iot_maintain.h"
 #include "ngx_iot_password.h"
 #include "ngx_iot_service.h"
 #include "ngx_iot_settings.h"
+#include "ngx_iot_slot.h"
 #include "ngx_iot_zone.h"
 
 
 ngx_iot_service_t  ngx_iot_services[] = {
 
-    { "zone", ngx_iot_zone_init_process, ngx_iot_zone_exit_process },
+    { "slot", ngx_iot_slot_init_process, ngx_iot_slot_exit_process },
+
+    { "zone", ngx_iot_zone_init_process, NULL },
+
+    { "bus", ngx_iot_bus_init_process, ngx_iot_bus_exit_process },
 
     { "db", ngx_iot_db_init_process, ngx_iot_db_exit_process },
 

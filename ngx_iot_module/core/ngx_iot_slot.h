@@ -44,16 +44,23 @@ ngx_iot_slot_id_t *ngx_iot_slot_self(void);
 /* 1 if that worker has not been seen to leave: one load */
 ngx_uint_t ngx_iot_slot_alive(ngx_iot_slot_id_t *id);
 
-/* Asks the system, and frees slots whose owners have died; 1 if any. */
+/* Asks the system, and frees the slots of who has died; 1 if any. */
 ngx_uint_t ngx_iot_slot_reap(void);
 
 /* the generation of a slot now */
 #define ngx_iot_slot_generation(slot)                                         \
     (uint32_t) ngx_iot_zone()->slots[slot].generation
 
-/* What is called when the bell of this worker has rung, once per turn. */
+/*
+ * The bell.  A worker that has seen to everything says that it sleeps, looks
+ * once more, and is then woken by whoever has something new: wake() costs a
+ * system call only for who sleeps.
+ */
 void ngx_iot_slot_on_bell(void (*handler)(void));
-void ngx_iot_slot_ring(ngx_uint_t slot);
+void ngx_iot_slot_sleep(void);
+void ngx_iot_slot_awake(void);
+ngx_uint_t ngx_iot_slot_asleep(void);
+void ngx_iot_slot_wake(ngx_uint_t slot);
 
 
 /*

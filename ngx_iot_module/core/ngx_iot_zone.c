@@ -13,15 +13,10 @@
 
 
 static ngx_int_t ngx_iot_zone_init(ngx_shm_zone_t *shm_zone, void *data);
-static ngx_uint_t ngx_iot_slot_dead(ngx_iot_slot_t *slot);
 static void ngx_iot_zone_notified(ngx_str_t *what, ngx_str_t *id);
 
 
-static ngx_uint_t         ngx_iot_slot = NGX_IOT_SLOTS;
-static ngx_uint_t         ngx_iot_changes;
-static ngx_iot_metrics_t  ngx_iot_metrics_nowhere;
-
-ngx_iot_metrics_t  *ngx_iot_metrics = &ngx_iot_metrics_nowhere;
+static ngx_uint_t  ngx_iot_changes;
 
 
 char *
@@ -92,69 +87,10 @@ ngx_iot_zone_pool(void)
 }
 
 
-ngx_uint_t
-ngx_iot_zone_slot(void)
-{
-    return ngx_iot_slot;
-}
-
-
 ngx_int_t
 ngx_iot_zone_init_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t        i;
-    ngx_iot_zone_t   *zone;
-    ngx_iot_slot_t   *slot;
-    ngx_slab_pool_t  *shpool;
-
-    zone = ngx_iot_zone();
-    shpool = ngx_iot_zone_pool();
-
-    ngx_shmtx_lock(&shpool->mutex);
-
-    for (i = 0; i < NGX_IOT_SLOTS; i++) {
-        slot = &zone->slots[i];
-
-        if (slot->pid == 0 || ngx_iot_slot_dead(slot)) {
-            slot->generation++;
-            slot->pid = (ngx_atomic_t) ngx_pid;
-            break;
-        }
-    }
-
-    ngx_shmtx_unlock(&shpool->mutex);
-
-    if (i == NGX_IOT_SLOTS) {
-        ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
-                      "all %d worker slots of the iot zone are taken",
-                      NGX_IOT_SLOTS);
-        return NGX_DECLINED;
-    }
-
-    ngx_iot_slot = i;
-    ngx_iot_metrics = &zone->slots[i].metrics;
-
     return ngx_iot_db_on_notify(ngx_iot_zone_notified);
-}
-
-
-static ngx_uint_t
-ngx_iot_slot_dead(ngx_iot_slot_t *slot)
-{
-    return kill((ngx_pid_t) slot->pid, 0) == -1 && ngx_errno == NGX_ESRCH;
-}
-
-
-void
-ngx_iot_zone_exit_process(ngx_cycle_t *cycle)
-{
-    if (ngx_iot_slot == NGX_IOT_SLOTS) {
-        return;
-    }
-
-    ngx_iot_zone()->slots[ngx_iot_slot].pid = 0;
-    ngx_iot_slot = NGX_IOT_SLOTS;
-    ngx_iot_metrics = &ngx_iot_metrics_nowhere;
 }
 
 

@@ -26,7 +26,8 @@
 
 typedef struct {
     ngx_atomic_t           pid;          /* 0: free */
-    ngx_atomic_t           generation;   /* of owners, changes with each */
+    ngx_atomic_t           generation;   /* odd: there is an owner */
+    uint32_t               asleep;       /* the owner is to be woken */
     ngx_iot_metrics_t      metrics;      /* never reset: counters go on */
 } ngx_iot_slot_t;
 
@@ -34,16 +35,17 @@ typedef struct {
 typedef struct {
     ngx_atomic_t           tags[NGX_IOT_TAGS];
     ngx_iot_slot_t         slots[NGX_IOT_SLOTS];
+    ngx_atomic_t           changes;      /* of any slot's generation */
     void                  *limits;       /* of ngx_iot_limit.c */
+    void                  *link;         /* of ngx_iot_link.c */
+    void                  *registry;     /* of ngx_iot_registry.c */
 } ngx_iot_zone_t;
 
 
 char *ngx_iot_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size,
     ngx_shm_zone_t **zone);
 
-/* Claim a slot for this worker; NGX_DECLINED when all are taken. */
 ngx_int_t ngx_iot_zone_init_process(ngx_cycle_t *cycle);
-void ngx_iot_zone_exit_process(ngx_cycle_t *cycle);
 
 ngx_iot_zone_t *ngx_iot_zone(void);
 ngx_slab_pool_t *ngx_iot_zone_pool(void);
