@@ -27,6 +27,10 @@
 
 static ngx_int_t ngx_iot_save_keys(ngx_iot_save_t *save);
 static ngx_int_t ngx_iot_save_register(ngx_iot_save_t *save);
+static ngx_int_t ngx_iot_save_collect(ngx_iot_save_t *save);
+static ngx_iot_save_name_t *ngx_iot_save_name(ngx_iot_save_t *save,
+    ngx_str_t *key);
+static void *ngx_iot_save_alloc(void *pool, size_t size);
 static ngx_int_t ngx_iot_save_names(ngx_iot_save_t *save,
     ngx_iot_db_call_t *call);
 static void ngx_iot_save_registered(ngx_iot_db_call_t *call);
@@ -182,6 +186,10 @@ ngx_iot_save_register(ngx_iot_save_t *save)
     ngx_uint_t          i, n;
     ngx_iot_db_call_t  *call;
 
+    if (ngx_iot_save_collect(save) != NGX_OK) {
+        return NGX_BUSY;
+    }
+
     call = ngx_iot_db_create(NGX_IOT_DB_CALL,
                              save->scope ? &ngx_iot_key_ids_stmt
                                          : &ngx_iot_register_stmt,
@@ -190,9 +198,7 @@ ngx_iot_save_register(ngx_iot_save_t *save)
         return NGX_BUSY;
     }
 
-    for (n = 0, i = 0; i < save->npoints; i++) {
-        n += (save->keys[i] == 0);
-    }
+    n = save->nnames;
 
     if (save->scope == 0) {
         p = ngx_pnalloc(call->pool, 4);
@@ -223,10 +229,8 @@ ngx_iot_save_register(ngx_iot_save_t *save)
         p = ngx_iot_put32(p, n);
         p = ngx_iot_put32(p, 1);
 
-        for (i = 0; i < save->npoints; i++) {
-            if (save->keys[i] == 0) {
-                p = ngx_iot_cell_int8(p, save->points[i].ts);
-            }
+        for (i = 0; i < n; i++) {
+            p = ngx_iot_cell_int8(p, save->names[i].ts);
         }
     }
 
@@ -250,21 +254,93 @@ failed:
 }
 
 
+/*
+ * The names that have to be asked for, each once: a device that sends what it
+ * has kept for long sends a few keys very often.
+ */
+
+static ngx_int_t
+ngx_iot_save_collect(ngx_iot_save_t *save)
+{
+    ngx_uint_t            i, n;
+    ngx_iot_save_name_t  *name;
+
+    for (n = 0, i = 0; i < save->npoints; i++) {
+        n += (save->keys[i] == 0);
+    }
+
+    save->names = ngx_palloc(save->pool, n * sizeof(ngx_iot_save_name_t));
+    if (save->names == NULL) {
+        return NGX_ERROR;
+    }
+
+    save->nnames = 0;
+    save->alloc.alloc = ngx_iot_save_alloc;
+    save->alloc.data = save->pool;
+
+    ngx_iot_keyset_init(&save->set);
+
+    for (i = 0; i < save->npoints; i++) {
+
+        if (save->keys[i]) {
+            continue;
+        }
+
+        name = ngx_iot_save_name(save, &save->points[i].key);
+
+        if (name) {
+            name->ts = ngx_min(name->ts, save->points[i].ts);
+            continue;
+        }
+
+        name = &save->names[save->nnames++];
+
+        name->key = save->points[i].key;
+        name->ts = save->points[i].ts;
+        name->id = 0;
+
+        if (ngx_iot_keyset_add(&save->set, save->names,
+                               sizeof(ngx_iot_save_name_t), &save->alloc)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_iot_save_name_t *
+ngx_iot_save_name(ngx_iot_save_t *save, ngx_str_t *key)
+{
+    ngx_uint_t  i;
+
+    i = ngx_iot_keyset_find(&save->set, save->names,
+                            sizeof(ngx_iot_save_name_t), key);
+
+    return (i == NGX_IOT_KEYSET_NONE) ? NULL : &save->names[i];
+}
+
+
+static void *
+ngx_iot_save_alloc(void *pool, size_t size)
+{
+    return ngx_palloc(pool, size);
+}
+
+
 static ngx_int_t
 ngx_iot_save_names(ngx_iot_save_t *save, ngx_iot_db_call_t *call)
 {
     size_t      size;
     u_char     *p;
-    ngx_uint_t  i, n;
+    ngx_uint_t  i;
 
     size = NGX_IOT_ARRAY_HEAD;
-    n = 0;
 
-    for (i = 0; i < save->npoints; i++) {
-        if (save->keys[i] == 0) {
-            size += 4 + save->points[i].key.len;
-            n++;
-        }
+    for (i = 0; i < save->nnames; i++) {
+        size += 4 + save->names[i].key.len;
     }
 
     p = ngx_pnalloc(call->pool, size);
@@ -277,13 +353,11 @@ ngx_iot_save_names(ngx_iot_save_t *save, ngx_iot_db_call_t *call)
     p = ngx_iot_put32(p, 1);
     p = ngx_iot_put32(p, 0);
     p = ngx_iot_put32(p, NGX_IOT_OID_TEXT);
-    p = ngx_iot_put32(p, n);
+    p = ngx_iot_put32(p, save->nnames);
     p = ngx_iot_put32(p, 1);
 
-    for (i = 0; i < save->npoints; i++) {
-        if (save->keys[i] == 0) {
-            p = ngx_iot_cell_text(p, &save->points[i].key);
-        }
+    for (i = 0; i < save->nnames; i++) {
+        p = ngx_iot_cell_text(p, &save->names[i].key);
     }
 
     return NGX_OK;
@@ -322,10 +396,10 @@ ngx_iot_save_registered(ngx_iot_db_call_t *call)
 static ngx_int_t
 ngx_iot_save_learn(ngx_iot_save_t *save, PGresult *res)
 {
-    int          len;
-    u_char      *p;
-    uint32_t     id;
-    ngx_uint_t   i, n;
+    int                   len;
+    u_char               *p;
+    ngx_uint_t            i;
+    ngx_iot_save_name_t  *name;
 
     if (PQntuples(res) != 1) {
         return NGX_ERROR;
@@ -334,34 +408,37 @@ ngx_iot_save_learn(ngx_iot_save_t *save, PGresult *res)
     p = (u_char *) PQgetvalue(res, 0, 0);
     len = PQgetlength(res, 0, 0);
 
-    for (n = 0, i = 0; i < save->npoints; i++) {
-        n += (save->keys[i] == 0);
-    }
-
-    if (len != (int) (NGX_IOT_ARRAY_HEAD + n * 8)) {
+    if (len != (int) (NGX_IOT_ARRAY_HEAD + save->nnames * 8)) {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
-                      "iot.key_ids() returned %d bytes for %ui keys", len, n);
+                      "iot.key_ids() returned %d bytes for %ui keys", len,
+                      save->nnames);
         return NGX_ERROR;
     }
 
     p += NGX_IOT_ARRAY_HEAD;
 
-    for (i = 0; i < save->npoints; i++) {
+    for (i = 0; i < save->nnames; i++) {
+        name = &save->names[i];
 
-        if (save->keys[i]) {
-            continue;
-        }
-
-        id = (uint32_t) p[4] << 24 | p[5] << 16 | p[6] << 8 | p[7];
+        name->id = (uint32_t) p[4] << 24 | p[5] << 16 | p[6] << 8 | p[7];
         p += 8;
 
-        save->keys[i] = id;
-        ngx_iot_key_learn(&save->points[i].key, id);
+        ngx_iot_key_learn(&name->key, name->id);
 
         if (save->scope == 0
-            && ngx_iot_device_add_key(save->device, id) != NGX_OK)
+            && ngx_iot_device_add_key(save->device, name->id) != NGX_OK)
         {
             return NGX_ERROR;
+        }
+    }
+
+    for (i = 0; i < save->npoints; i++) {
+
+        if (save->keys[i] == 0) {
+            name = ngx_iot_save_name(save, &save->points[i].key);
+
+            /* all that were unknown are among them */
+            save->keys[i] = name->id;
         }
     }
 

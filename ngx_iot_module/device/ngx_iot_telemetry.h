@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "../codec/ngx_iot_keyset.h"
 #include "../codec/ngx_iot_value.h"
 #include "../core/ngx_iot_batch.h"
 #include "ngx_iot_device.h"
@@ -22,6 +23,16 @@
 
 
 typedef struct ngx_iot_save_s  ngx_iot_save_t;
+
+
+/* a key that is to be registered */
+
+typedef struct {
+    ngx_str_t                key;         /* must be first */
+    int64_t                  ts;          /* of its oldest point */
+    uint32_t                 id;
+} ngx_iot_save_name_t;
+
 
 /*
  * NGX_OK: committed; NGX_DECLINED: the database cannot hold them (err);
@@ -46,7 +57,11 @@ struct ngx_iot_save_s {
     ngx_iot_saved_pt         saved;
     void                    *data;
 
-    uint32_t                *keys;        /* their numbers */
+    uint32_t                *keys;        /* their numbers, 0: not known */
+    ngx_iot_save_name_t     *names;       /* of the unknown, each once */
+    ngx_uint_t               nnames;
+    ngx_iot_keyset_t         set;
+    ngx_iot_alloc_t          alloc;
     ngx_iot_db_call_t       *call;
     ngx_iot_batch_entry_t   *entry;
 };
