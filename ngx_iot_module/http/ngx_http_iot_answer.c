@@ -244,7 +244,7 @@ ngx_http_iot_answer_log(ngx_http_iot_call_t *call, ngx_iot_error_t *err)
     ngx_uint_t           level;
     ngx_http_iot_ctx_t  *ctx;
 
-    if (err->status >= 500) {
+    if (err->status >= 500 && err->status != NGX_HTTP_NOT_IMPLEMENTED) {
         ngx_iot_count(requests_failed);
         level = (err->status == NGX_HTTP_INTERNAL_SERVER_ERROR) ? NGX_LOG_ERR
                                                                 : NGX_LOG_WARN;
