@@ -127,7 +127,7 @@ ngx_iot_jwt_verify(ngx_str_t *token, ngx_iot_jwt_t *jwt)
     }
 
     end = ngx_strlchr(payload + 1, last, '.');
-    if (end == NULL) {
+    if (end == NULL || end == payload + 1) {
         return NGX_DECLINED;
     }
 
