@@ -19,8 +19,9 @@ my %below = (
     codec  => [],
     core   => [qw(codec)],
     device => [qw(core codec)],
-    http   => [qw(device core codec)],
-    stream => [qw(device core codec)],
+    mqtt   => [qw(device core codec)],
+    http   => [qw(mqtt device core codec)],
+    stream => [qw(mqtt device core codec)],
     helper => [qw(codec)],
 );
 
@@ -46,7 +47,8 @@ done_testing();
 sub floor {
     my ($path) = @_;
 
-    return $1 if $path =~ m{^ngx_iot_module/(codec|core|device|http|helper)/};
+    return $1 if $path
+        =~ m{^ngx_iot_module/(codec|core|device|mqtt|http|helper)/};
     return 'stream' if $path =~ m{^stream_modules/};
     return undef;
 }
@@ -193,7 +195,7 @@ sub includes {
         push @wrong, "$n: $floor may not use $name"
             if ($floor eq 'codec'
                 && $name =~ /^ngx_(?!iot_)|^libpq|^postgres/)
-            || ($floor =~ /^(?:core|device)$/
+            || ($floor =~ /^(?:core|device|mqtt)$/
                 && $name =~ /^ngx_(?:http|stream|mail)/)
             || ($floor eq 'stream' && $name =~ /^ngx_http/)
             || ($floor eq 'http' && $name =~ /^ngx_stream/);

@@ -92,6 +92,10 @@ sub variables {
             $instance->value('IOT_HTTP_PORT'), ' backlog=4096'),
         HTTPS       => listen_lines($address,
             $instance->value('IOT_HTTPS_PORT'), ' ssl http2 backlog=4096'),
+        MQTT        => listen_lines($address,
+            $instance->value('IOT_MQTT_PORT'), ' backlog=4096'),
+        MQTTS       => listen_lines($address,
+            $instance->value('IOT_MQTTS_PORT'), ' ssl backlog=4096'),
     };
 }
 
