@@ -107,10 +107,6 @@ ngx_http_iot_device_handler(ngx_http_request_t *r)
     ngx_pool_cleanup_t         *cln;
     ngx_http_iot_device_ctx_t  *ctx;
 
-    if (r->error_page && r->err_status) {
-        return ngx_http_iot_device_refused(r);
-    }
-
     if (r->method == NGX_HTTP_OPTIONS) {
         rc = ngx_http_iot_cors_preflight(r);
 

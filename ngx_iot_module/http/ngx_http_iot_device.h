@@ -71,9 +71,6 @@ ngx_int_t ngx_http_iot_device_unavailable(ngx_http_iot_device_ctx_t *ctx,
 ngx_int_t ngx_http_iot_device_error(ngx_http_iot_device_ctx_t *ctx,
     ngx_iot_error_t *err);
 
-/* what nginx itself refused, come back through error_page */
-ngx_int_t ngx_http_iot_device_refused(ngx_http_request_t *r);
-
 /* NGX_OK: *cbor is set; NGX_DECLINED: a type we do not read, answer 415 */
 ngx_int_t ngx_http_iot_device_media(ngx_http_iot_device_ctx_t *ctx,
     ngx_uint_t *cbor);

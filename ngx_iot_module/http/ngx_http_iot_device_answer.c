@@ -143,18 +143,6 @@ ngx_http_iot_device_retry_after(ngx_http_request_t *r, ngx_uint_t seconds)
 }
 
 
-ngx_int_t
-ngx_http_iot_device_refused(ngx_http_request_t *r)
-{
-    if (r->err_status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
-        return ngx_http_iot_send(r, r->err_status, &ngx_http_iot_device_json,
-                                 &ngx_http_iot_device_limit);
-    }
-
-    return ngx_http_iot_send(r, r->err_status, NULL, NULL);
-}
-
-
 /*
  * CBOR by its media type; what passes for JSON is what curl, microcontrollers
  * and old libraries send with it.  NGX_DECLINED: answer 415.

@@ -56,6 +56,14 @@ location /api/dashboard/ {
         deny all;
     }
 }
+location /api/v1/small/ {
+    iot_device_api;
+    client_max_body_size 1k;
+}
+location /api/v1/denied/ {
+    iot_device_api;
+    deny all;
+}
 location ~ ^/regex/ {
     iot_api thingsboard;
     deny all;
@@ -115,6 +123,16 @@ $c->write("POST /api/device HTTP/1.1\r\nHost: x\r\n"
 $a = $c->answer;
 is($a->status, 413, 'chunked');
 is($a->body, '"Payload size exceeds the limit"', 'in the known words');
+
+# --- the device API
+
+$a = $t->post('/api/v1/small/telemetry', body => 'x' x 2000);
+is($a->status, 413, 'a device sends too much');
+is($a->body, '"Payload size exceeds the limit"', 'in the same words');
+
+$a = $t->post('/api/v1/denied/telemetry', body => '{}');
+is($a->status, 403, 'a device is denied');
+is($a->body, '', 'the status says it');
 
 # --- inner blocks
 
