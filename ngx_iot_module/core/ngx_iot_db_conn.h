@@ -12,6 +12,10 @@
 #include "ngx_iot_module.h"
 
 
+/* a call's own statement_timeout fires first; this is for a dead peer */
+#define NGX_IOT_DB_GRACE  2000
+
+
 /*
  * One connection to PostgreSQL inside the event loop.
  *
@@ -102,6 +106,20 @@ void ngx_iot_db_conn_resume(ngx_iot_db_conn_t *conn);
 
 /* Give up this connection: its calls fail or are queued again. */
 void ngx_iot_db_conn_lost(ngx_iot_db_conn_t *conn, char *why);
+
+
+/*
+ * The part of a connection that reads results, in ngx_iot_db_wire.c: of the
+ * pipelined lanes and of the others.
+ */
+void ngx_iot_db_conn_pipeline(ngx_iot_db_conn_t *conn);
+void ngx_iot_db_conn_plain(ngx_iot_db_conn_t *conn);
+
+/* Hand out the notifications that have been read. */
+void ngx_iot_db_conn_notifies(ngx_iot_db_conn_t *conn);
+
+/* An answer came or a call went out: start or stop the timer. */
+void ngx_iot_db_conn_busy(ngx_iot_db_conn_t *conn);
 
 
 /* upcalls, in ngx_iot_db.c */
