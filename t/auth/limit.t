@@ -70,7 +70,8 @@ is($t->try_login($email, $t->account('CUSTOMER_PASSWORD'))->status, 429,
 cmp_ok($t->try_login($email, 'x')->header('Retry-After'), '>', 60,
     'for long');
 
-$t->setting('limits', { login => '', loginAddress => '', loginPublic => '2:9' });
+$t->setting('limits',
+    { login => '', loginAddress => '', loginPublic => '2:9' });
 ok($t->wait_for(10, sub {
     return $t->try_login('u3@iot.test', 'wrong')->status == 401
         && $t->try_login('u3@iot.test', 'wrong')->status == 401;

@@ -171,7 +171,8 @@ $t->sql('UPDATE iot.user_credentials SET password_hash = ? WHERE user_id = '
     . '(SELECT id FROM iot.users WHERE email = ?)', $old, 'agent@iot.test');
 is($t->try_login('agent@iot.test', $password)->status, 401, 'another one');
 is(hash_of('agent@iot.test'), $old, 'a failure changes nothing');
-is($t->try_login('agent@iot.test', 'old-password')->status, 200, 'a cheap hash');
+is($t->try_login('agent@iot.test', 'old-password')->status, 200,
+    'a cheap hash');
 like(hash_of('agent@iot.test'), qr/^\$argon2id\$v=19\$m=65536,t=2,p=1\$/,
     'is replaced by a dear one');
 is($t->try_login('agent@iot.test', 'old-password')->status, 200,

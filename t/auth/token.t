@@ -102,8 +102,9 @@ my $answer = $t->get('/api/auth/user', token => $pair->{refreshToken});
 is($answer->status, 401, 'a refresh token opens nothing');
 is($answer->json->{errorCode}, 10, 'code');
 
-for my $case ([$token, 10], ['x', 10], ["$head.$body.$other" . substr($signature, 1), 11],
-    ['', 10]) {
+for my $case ([$token, 10], ['x', 10], ['', 10],
+    ["$head.$body.$other" . substr($signature, 1), 11])
+{
     $answer = $t->post('/api/auth/token',
         json => { refreshToken => $case->[0] });
     is($answer->status, 401, 'no refresh token: ' . substr($case->[0], 0, 8));
