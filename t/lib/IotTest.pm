@@ -134,9 +134,6 @@ sub prepare {
     for my $level (qw(main iot http server stream)) {
         $self->snippet($level, $self->{$level}) if defined $self->{$level};
     }
-
-    mkdir("$self->{dir}/san");
-    chmod(01777, "$self->{dir}/san");
 }
 
 
@@ -217,11 +214,15 @@ sub free_port {
 }
 
 
-# what the sanitizers need when only the module is built with them
+# what the sanitizers need when only the module is built with them; they write
+# into that directory
 sub sanitizer_env {
-    my ($self) = @_;
+    my ($dir) = @_;
 
     return {} unless $ENV{IOT_SANITIZE};
+
+    mkdir($dir);
+    chmod(01777, $dir);
 
     my @libraries;
 
@@ -231,7 +232,7 @@ sub sanitizer_env {
         push @libraries, $path if $path =~ m{^/};
     }
 
-    my $log = "log_path=$self->{dir}/san/report";
+    my $log = "log_path=$dir/report";
 
     return { LD_PRELOAD => join(' ', @libraries),
         ASAN_OPTIONS => "detect_leaks=0:$log",
@@ -245,7 +246,7 @@ sub start {
     $self->with_env(sub {
         IotCtl::Nginx::render($self->{instance});
         IotCtl::Nginx::start($self->{instance},
-            env => $self->sanitizer_env);
+            env => sanitizer_env("$self->{dir}/san"));
     });
 
     $self->wait_ready if $self->{ready};
@@ -491,6 +492,9 @@ sub kill_worker {
 
     $self->allow_alert(qr/worker process $pid exited on signal/);
     delete $self->{client};
+
+    # what a sanitizer says about a signal that we send is no finding
+    $self->{killed}{$pid} = 1;
     kill($signal, $pid) or die "cannot kill worker $pid: $!\n";
 
     my %old = map { $_ => 1 } @old;
@@ -554,11 +558,7 @@ sub shut_down {
         push @wrong, $line;
     }
 
-    for my $path (sort glob("$self->{dir}/san/*")) {
-        my $text = read_file($path);
-        push @wrong, "sanitizer: $_"
-            for grep { defined } (split(/\n/, $text || ''))[0 .. 30];
-    }
+    push @wrong, reports("$self->{dir}/san", $self->{killed});
 
     $self->{db}->disconnect if $self->{db};
     delete $self->{db};
@@ -576,6 +576,24 @@ sub shut_down {
     }
 
     return @wrong;
+}
+
+
+# the beginnings of what the sanitizers wrote, except about these processes
+sub reports {
+    my ($dir, $except) = @_;
+    my @lines;
+
+    for my $path (sort glob("$dir/report.*")) {
+        my ($pid) = $path =~ /\.(\d+)$/;
+
+        next if $except && $except->{$pid};
+
+        push @lines, map { "sanitizer: $_" } grep { defined }
+            (split(/\n/, read_file($path) || ''))[0 .. 30];
+    }
+
+    return @lines;
 }
 
 

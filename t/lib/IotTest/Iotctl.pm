@@ -25,7 +25,8 @@ BEGIN {
 
 use lib "$top/t/lib", "$top/tools/lib";
 
-use IotCtl::Run qw(run_program read_file alive wait_for);
+use IotCtl::Nginx ();
+use IotCtl::Run qw(run_program read_file write_file alive wait_for);
 use IotTest ();
 use IotTest::Client ();
 
@@ -47,9 +48,26 @@ sub new {
         (map { ("IOT_${_}_PORT" => IotTest::free_port()) }
             qw(HTTP HTTPS MQTT MQTTS NATIVE NATIVES IOTMP IOTMPS)) };
 
+    $self->wrap(IotTest::sanitizer_env("$base/san"));
+
     push @all, $self;
 
     return $self;
+}
+
+
+# Of all the programs that iotctl runs, only nginx loads the module, so only it
+# gets the libraries of the sanitizers.
+sub wrap {
+    my ($self, $env) = @_;
+    my $nginx = IotCtl::Nginx::program();
+
+    return unless %$env;
+
+    write_file("$self->{base}/nginx", join("\n", '#!/bin/sh',
+        (map { "export $_='$env->{$_}'" } sort keys %$env),
+        "exec $nginx \"\$@\"", ''), 0755);
+    $self->{env}{IOT_NGINX} = "$self->{base}/nginx";
 }
 
 
@@ -190,6 +208,11 @@ END {
         if (my @left = $self->pids) {
             diag("left behind: @left");
             kill('KILL', @left);
+            $code ||= 1;
+        }
+
+        if (my @reports = IotTest::reports("$self->{base}/san")) {
+            diag(join("\n", @reports));
             $code ||= 1;
         }
 
