@@ -124,7 +124,9 @@ for my $body ('', '{', '[]', '"x"', 'null', '{}', qq({"username":"$email"}),
         'Authentication failed', 'body ' . substr($body, 0, 40));
 }
 
-is($t->get('/api/auth/login')->status, 405, 'only POST');
+is($t->get('/api/auth/login')->status, 401, 'only POST');
+is($t->get('/api/auth/login')->json->{message},
+    'Authentication method not supported', 'in the words of the API');
 
 # a user agent that is no text must not get into the way
 

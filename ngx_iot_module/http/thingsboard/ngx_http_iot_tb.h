@@ -26,6 +26,7 @@ extern ngx_http_iot_route_t  ngx_http_iot_tb_routes[];
 /* handlers of routes: sessions */
 
 ngx_int_t ngx_http_iot_tb_login(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_login_method(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_login_public(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_token(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_logout(ngx_http_iot_call_t *call);

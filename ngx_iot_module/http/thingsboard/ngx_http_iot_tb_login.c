@@ -320,3 +320,14 @@ ngx_http_iot_tb_agent(ngx_http_iot_call_t *call)
 
     return &h->value;
 }
+
+
+/* the API answers a login by GET so, where other paths answer 405 */
+
+ngx_int_t
+ngx_http_iot_tb_login_method(ngx_http_iot_call_t *call)
+{
+    return ngx_http_iot_call_fail(call, NGX_HTTP_UNAUTHORIZED,
+                                  "authentication",
+                                  "Authentication method not supported");
+}

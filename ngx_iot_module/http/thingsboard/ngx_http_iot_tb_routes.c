@@ -61,6 +61,8 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     /* sessions and the caller */
 
     ngx_http_iot_tb_c(POST, "auth/login", PUB, login, RAW),
+    ngx_http_iot_tb_row(ALL & ~NGX_HTTP_POST, "/api/auth/login", PUB, NULL,
+                        ngx_http_iot_tb_login_method, 0),
     ngx_http_iot_tb_c(POST, "auth/login/public", PUB, login_public, RAW),
     ngx_http_iot_tb_c(POST, "auth/token", PUB, token, RAW),
     ngx_http_iot_tb_c(POST, "auth/logout", ANY, logout, OPT),
