@@ -112,7 +112,8 @@ like($r->header('Content-Type'), qr{^application/text}, 'which it is');
 
 $r = call('POST', '/api/user?sendActivationMail=false', $tenant, encode_json({
     authority => 'CUSTOMER_USER', email => 'New@Example.org',
-    firstName => 'N', customerId => { entityType => 'CUSTOMER', id => $cid } }));
+    firstName => 'N',
+    customerId => { entityType => 'CUSTOMER', id => $cid } }));
 is($r->status, 200, 'a user');
 my $uid = $r->json->{id}{id};
 is(call('GET', "/api/user/$uid", $tenant)->json->{additionalInfo}
