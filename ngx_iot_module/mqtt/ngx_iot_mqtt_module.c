@@ -6,6 +6,7 @@
 
 #include "../core/ngx_iot_module.h"
 #include "ngx_iot_mqtt_session.h"
+#include "ngx_iot_mqtt_tb.h"
 
 
 static ngx_int_t ngx_iot_mqtt_module_init_process(ngx_cycle_t *cycle);
@@ -55,6 +56,7 @@ ngx_iot_mqtt_module_init_process(ngx_cycle_t *cycle)
     if (ngx_iot_mqtt_retain_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_will_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_connect_init_process(cycle) != NGX_OK
+        || ngx_iot_mqtt_tb_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_session_init_process(cycle) != NGX_OK)
     {
         ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,

@@ -1,0 +1,760 @@
+
+/*
+ * Copyright (C) the ngx_iot authors
+ */
+
+
+#include "../codec/ngx_iot_cbor.h"
+#include "ngx_iot_mqtt_tb.h"
+
+
+#define NGX_IOT_MQTT_TB_POOL  512
+
+
+typedef struct {
+    ngx_str_t                filter;
+    ngx_uint_t               subject;
+    ngx_uint_t               form;
+} ngx_iot_mqtt_tb_filter_t;
+
+
+static ngx_int_t ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_pub_t *pub);
+static ngx_uint_t ngx_iot_mqtt_tb_match(ngx_str_t *name, ngx_str_t *topic,
+    ngx_str_t *id);
+static ngx_int_t ngx_iot_mqtt_tb_number(ngx_str_t *id, int32_t *number);
+static ngx_int_t ngx_iot_mqtt_tb_subscribe(ngx_iot_mqtt_session_t *s,
+    ngx_str_t *filter, ngx_uint_t qos);
+static ngx_int_t ngx_iot_mqtt_tb_unsubscribe(ngx_iot_mqtt_session_t *s,
+    ngx_str_t *filter);
+static ngx_iot_mqtt_tb_filter_t *ngx_iot_mqtt_tb_filter(ngx_str_t *filter);
+static void ngx_iot_mqtt_tb_connected(ngx_iot_mqtt_session_t *s);
+static void ngx_iot_mqtt_tb_closed(ngx_iot_mqtt_session_t *s);
+static ngx_uint_t ngx_iot_mqtt_tb_is_cbor(ngx_iot_mqtt_tb_call_t *call);
+static ngx_int_t ngx_iot_mqtt_tb_proto(ngx_iot_mqtt_tb_call_t *call);
+static ngx_int_t ngx_iot_mqtt_tb_firmware(ngx_iot_mqtt_tb_call_t *call);
+static ngx_int_t ngx_iot_mqtt_tb_software(ngx_iot_mqtt_tb_call_t *call);
+
+
+static ngx_rbtree_t       ngx_iot_mqtt_tb_tree;
+static ngx_rbtree_node_t  ngx_iot_mqtt_tb_sentinel;
+
+
+static ngx_iot_mqtt_topic_t  ngx_iot_mqtt_tb_list[] = {
+
+    { ngx_string("#"),
+      ngx_iot_mqtt_tb_publish,
+      ngx_iot_mqtt_tb_subscribe,
+      ngx_iot_mqtt_tb_unsubscribe },
+
+    { ngx_null_string, NULL, NULL, NULL }
+};
+
+
+ngx_iot_mqtt_topics_t  ngx_iot_mqtt_tb_topics = {
+    ngx_iot_mqtt_tb_list,
+    ngx_iot_mqtt_tb_connected,
+    ngx_iot_mqtt_tb_closed
+};
+
+
+static ngx_iot_mqtt_tb_topic_t  ngx_iot_mqtt_tb_names[] = {
+
+    { ngx_string("v1/devices/me/telemetry"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_tb_telemetry },
+
+    { ngx_string("v1/devices/me/attributes"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_tb_attributes },
+
+    { ngx_string("v1/devices/me/attributes/request/+"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_tb_attribute_request },
+
+    { ngx_string("v2/t"), NGX_IOT_MQTT_TB_V2,
+      ngx_iot_mqtt_tb_telemetry },
+
+    { ngx_string("v2/t/j"), NGX_IOT_MQTT_TB_V2_JSON,
+      ngx_iot_mqtt_tb_telemetry },
+
+    { ngx_string("v2/t/p"), NGX_IOT_MQTT_TB_V2_PROTO,
+      ngx_iot_mqtt_tb_proto },
+
+    { ngx_string("v2/a"), NGX_IOT_MQTT_TB_V2,
+      ngx_iot_mqtt_tb_attributes },
+
+    { ngx_string("v2/a/j"), NGX_IOT_MQTT_TB_V2_JSON,
+      ngx_iot_mqtt_tb_attributes },
+
+    { ngx_string("v2/a/p"), NGX_IOT_MQTT_TB_V2_PROTO,
+      ngx_iot_mqtt_tb_proto },
+
+    { ngx_string("v2/a/req/+"), NGX_IOT_MQTT_TB_V2,
+      ngx_iot_mqtt_tb_attribute_request },
+
+    { ngx_string("v2/a/req/j/+"), NGX_IOT_MQTT_TB_V2_JSON,
+      ngx_iot_mqtt_tb_attribute_request },
+
+    { ngx_string("v2/a/req/p/+"), NGX_IOT_MQTT_TB_V2_PROTO,
+      ngx_iot_mqtt_tb_proto },
+
+    { ngx_string("v2/fw/request/+/chunk/+"), NGX_IOT_MQTT_TB_V2,
+      ngx_iot_mqtt_tb_firmware },
+
+    { ngx_string("v2/sw/request/+/chunk/+"), NGX_IOT_MQTT_TB_V2,
+      ngx_iot_mqtt_tb_software },
+
+    { ngx_null_string, 0, NULL }
+};
+
+
+/* a filter that ends with "+" is also where we publish */
+
+static ngx_iot_mqtt_tb_filter_t  ngx_iot_mqtt_tb_filters[] = {
+
+    { ngx_string("v1/devices/me/attributes"),
+      NGX_IOT_MQTT_TB_ATTRIBUTES, NGX_IOT_MQTT_TB_V1 },
+
+    { ngx_string("v2/a"),
+      NGX_IOT_MQTT_TB_ATTRIBUTES, NGX_IOT_MQTT_TB_V2 },
+
+    { ngx_string("v2/a/j"),
+      NGX_IOT_MQTT_TB_ATTRIBUTES, NGX_IOT_MQTT_TB_V2_JSON },
+
+    { ngx_string("v1/devices/me/attributes/response/+"),
+      NGX_IOT_MQTT_TB_RESPONSE, NGX_IOT_MQTT_TB_V1 },
+
+    { ngx_string("v2/a/res/+"),
+      NGX_IOT_MQTT_TB_RESPONSE, NGX_IOT_MQTT_TB_V2 },
+
+    { ngx_string("v2/a/res/j/+"),
+      NGX_IOT_MQTT_TB_RESPONSE, NGX_IOT_MQTT_TB_V2_JSON },
+
+    { ngx_string("v1/devices/me/rpc/request/+"),
+      NGX_IOT_MQTT_TB_RPC, NGX_IOT_MQTT_TB_V1 },
+
+    { ngx_string("v2/r/req/+"),
+      NGX_IOT_MQTT_TB_RPC, NGX_IOT_MQTT_TB_V2 },
+
+    { ngx_string("v2/r/req/j/+"),
+      NGX_IOT_MQTT_TB_RPC, NGX_IOT_MQTT_TB_V2_JSON },
+
+    { ngx_string("v1/devices/me/rpc/response/+"),
+      NGX_IOT_MQTT_TB_RPC_RESPONSE, NGX_IOT_MQTT_TB_V1 },
+
+    { ngx_string("v2/r/res/+"),
+      NGX_IOT_MQTT_TB_RPC_RESPONSE, NGX_IOT_MQTT_TB_V2 },
+
+    { ngx_string("v2/r/res/j/+"),
+      NGX_IOT_MQTT_TB_RPC_RESPONSE, NGX_IOT_MQTT_TB_V2_JSON },
+
+    { ngx_string("v2/fw/response/+/chunk/+"),
+      NGX_IOT_MQTT_TB_FIRMWARE, NGX_IOT_MQTT_TB_V1 },
+
+    { ngx_string("v2/sw/response/+/chunk/+"),
+      NGX_IOT_MQTT_TB_FIRMWARE, NGX_IOT_MQTT_TB_V2 },
+
+    { ngx_string("v2/fw/error"),
+      NGX_IOT_MQTT_TB_ERROR, NGX_IOT_MQTT_TB_V1 },
+
+    { ngx_string("v2/sw/error"),
+      NGX_IOT_MQTT_TB_ERROR, NGX_IOT_MQTT_TB_V2 },
+
+    { ngx_string("v1/gateway/attributes"),
+      NGX_IOT_MQTT_TB_GW_ATTRIBUTES, NGX_IOT_MQTT_TB_V1 },
+
+    { ngx_string("v1/gateway/attributes/response"),
+      NGX_IOT_MQTT_TB_GW_RESPONSE, NGX_IOT_MQTT_TB_V1 },
+
+    { ngx_string("v1/gateway/rpc"),
+      NGX_IOT_MQTT_TB_GW_RPC, NGX_IOT_MQTT_TB_V1 },
+
+    { ngx_string("v1/gateway/disconnect"),
+      NGX_IOT_MQTT_TB_GW_DISCONNECT, NGX_IOT_MQTT_TB_V1 },
+
+    { ngx_null_string, 0, 0 }
+};
+
+
+ngx_int_t
+ngx_iot_mqtt_tb_init_process(ngx_cycle_t *cycle)
+{
+    ngx_rbtree_init(&ngx_iot_mqtt_tb_tree, &ngx_iot_mqtt_tb_sentinel,
+                    ngx_rbtree_insert_value);
+
+    ngx_iot_mqtt_device_topics = &ngx_iot_mqtt_tb_topics;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_iot_mqtt_tb_connected(ngx_iot_mqtt_session_t *s)
+{
+    ngx_iot_mqtt_tb_t  *tb;
+
+    tb = ngx_pcalloc(s->connection->pool, sizeof(ngx_iot_mqtt_tb_t));
+    if (tb == NULL) {
+        ngx_iot_mqtt_end(s, NGX_IOT_MQTT_UNSPECIFIED);
+        return;
+    }
+
+    tb->session = s;
+    tb->node.key = ngx_murmur_hash2(s->device->id, NGX_IOT_UUID_TEXT);
+
+    ngx_queue_init(&tb->ops);
+    ngx_rbtree_insert(&ngx_iot_mqtt_tb_tree, &tb->node);
+
+    s->topics_data = tb;
+}
+
+
+static void
+ngx_iot_mqtt_tb_closed(ngx_iot_mqtt_session_t *s)
+{
+    ngx_queue_t           *q;
+    ngx_iot_mqtt_tb_t     *tb;
+    ngx_iot_mqtt_tb_op_t  *op;
+
+    tb = s->topics_data;
+
+    if (tb == NULL) {
+        return;
+    }
+
+    s->topics_data = NULL;
+
+    while (!ngx_queue_empty(&tb->ops)) {
+        q = ngx_queue_head(&tb->ops);
+        ngx_queue_remove(q);
+
+        op = ngx_queue_data(q, ngx_iot_mqtt_tb_op_t, queue);
+        op->session = NULL;
+    }
+
+    ngx_rbtree_delete(&ngx_iot_mqtt_tb_tree, &tb->node);
+}
+
+
+static ngx_int_t
+ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_pub_t *pub)
+{
+    ngx_str_t                *topic;
+    ngx_iot_mqtt_tb_call_t    call;
+    ngx_iot_mqtt_tb_topic_t  *t;
+
+    topic = &pub->topic;
+
+    if (s->topics_data == NULL || topic->len < 4) {
+        return NGX_DECLINED;
+    }
+
+    if (topic->data[0] != 'v'
+        || (topic->data[1] != '1' && topic->data[1] != '2')
+        || topic->data[2] != '/')
+    {
+        /* its own corner of the tree is an ordinary one */
+
+        return ngx_iot_mqtt_may(s, NGX_IOT_MQTT_PUB, topic) == NGX_OK
+               ? NGX_DECLINED : NGX_IOT_MQTT_BAD_TOPIC;
+    }
+
+    if (pub->packet->payload.len > NGX_IOT_MQTT_TB_PAYLOAD) {
+        ngx_iot_mqtt_end(s, NGX_IOT_MQTT_TOO_LARGE);
+        return NGX_IOT_MQTT_TOO_LARGE;
+    }
+
+    call.session = s;
+    call.tb = s->topics_data;
+    call.pub = pub;
+
+    for (t = ngx_iot_mqtt_tb_names; t->name.len; t++) {
+
+        if (!ngx_iot_mqtt_tb_match(&t->name, topic, &call.id)) {
+            continue;
+        }
+
+        call.number = 0;
+
+        if (call.id.len
+            && ngx_iot_mqtt_tb_number(&call.id, &call.number) != NGX_OK)
+        {
+            continue;
+        }
+
+        call.topic = t;
+
+        return t->handler(&call);
+    }
+
+    return NGX_IOT_MQTT_BAD_TOPIC;
+}
+
+
+/* the last "+" becomes *id; those before take one level, whatever it is */
+
+static ngx_uint_t
+ngx_iot_mqtt_tb_match(ngx_str_t *name, ngx_str_t *topic, ngx_str_t *id)
+{
+    u_char  *p, *end, *n, *nend;
+
+    ngx_str_null(id);
+
+    p = topic->data;
+    end = p + topic->len;
+    n = name->data;
+    nend = n + name->len;
+
+    while (n < nend) {
+
+        if (*n == '+') {
+            id->data = p;
+
+            while (p < end && *p != '/') {
+                p++;
+            }
+
+            id->len = p - id->data;
+
+            if (id->len == 0) {
+                return 0;
+            }
+
+            n++;
+            continue;
+        }
+
+        if (p == end || *p != *n) {
+            return 0;
+        }
+
+        p++;
+        n++;
+    }
+
+    return p == end;
+}
+
+
+/* the numbers of requests are signed, 32 bits */
+
+static ngx_int_t
+ngx_iot_mqtt_tb_number(ngx_str_t *id, int32_t *number)
+{
+    u_char    *p;
+    size_t     len;
+    int64_t    n;
+    ngx_int_t  minus;
+
+    p = id->data;
+    len = id->len;
+    minus = (len > 1 && *p == '-');
+
+    if (minus) {
+        p++;
+        len--;
+    }
+
+    if (len == 0 || len > 10) {
+        return NGX_DECLINED;
+    }
+
+    for (n = 0; len; len--, p++) {
+
+        if (*p < '0' || *p > '9') {
+            return NGX_DECLINED;
+        }
+
+        n = n * 10 + (*p - '0');
+    }
+
+    if (minus) {
+        n = -n;
+    }
+
+    if (n < INT32_MIN || n > INT32_MAX) {
+        return NGX_DECLINED;
+    }
+
+    *number = (int32_t) n;
+
+    return NGX_OK;
+}
+
+
+static ngx_iot_mqtt_tb_filter_t *
+ngx_iot_mqtt_tb_filter(ngx_str_t *filter)
+{
+    ngx_iot_mqtt_tb_filter_t  *f;
+
+    for (f = ngx_iot_mqtt_tb_filters; f->filter.len; f++) {
+
+        if (f->filter.len == filter->len
+            && ngx_memcmp(f->filter.data, filter->data, filter->len) == 0)
+        {
+            return f;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_iot_mqtt_tb_subscribe(ngx_iot_mqtt_session_t *s, ngx_str_t *filter,
+    ngx_uint_t qos)
+{
+    ngx_iot_mqtt_tb_t         *tb;
+    ngx_iot_mqtt_tb_sub_t     *sub;
+    ngx_iot_mqtt_tb_filter_t  *f;
+
+    tb = s->topics_data;
+
+    if (tb == NULL) {
+        return NGX_DECLINED;
+    }
+
+    f = ngx_iot_mqtt_tb_filter(filter);
+
+    if (f == NULL) {
+        return ngx_iot_mqtt_may(s, NGX_IOT_MQTT_SUB, filter) == NGX_OK
+               ? NGX_DECLINED : NGX_IOT_MQTT_BAD_FILTER;
+    }
+
+    qos = ngx_min(qos, 1);
+
+    sub = &tb->subs[f->subject];
+    sub->qos[f->form] = (uint8_t) (qos + 1);
+    sub->form = (uint8_t) f->form;
+
+    return (ngx_int_t) qos;
+}
+
+
+static ngx_int_t
+ngx_iot_mqtt_tb_unsubscribe(ngx_iot_mqtt_session_t *s, ngx_str_t *filter)
+{
+    ngx_uint_t                 i;
+    ngx_iot_mqtt_tb_t         *tb;
+    ngx_iot_mqtt_tb_sub_t     *sub;
+    ngx_iot_mqtt_tb_filter_t  *f;
+
+    tb = s->topics_data;
+    f = ngx_iot_mqtt_tb_filter(filter);
+
+    if (tb == NULL || f == NULL) {
+        return NGX_DECLINED;
+    }
+
+    sub = &tb->subs[f->subject];
+
+    if (sub->qos[f->form] == 0) {
+        return NGX_DECLINED;
+    }
+
+    sub->qos[f->form] = 0;
+
+    /* another spelling may still be subscribed to */
+
+    for (i = 0; i < NGX_IOT_MQTT_TB_FORMS && sub->qos[sub->form] == 0; i++) {
+
+        if (sub->qos[i]) {
+            sub->form = (uint8_t) i;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_iot_mqtt_tb_send(ngx_iot_mqtt_session_t *s, ngx_uint_t subject,
+    ngx_uint_t form, ngx_str_t *id, ngx_str_t *payload)
+{
+    u_char                     buf[NGX_IOT_MQTT_TB_TOPIC], *p;
+    ngx_str_t                  topic;
+    ngx_uint_t                 qos;
+    ngx_iot_mqtt_tb_t         *tb;
+    ngx_iot_mqtt_tb_filter_t  *f;
+
+    tb = s->topics_data;
+
+    if (tb == NULL) {
+        return;
+    }
+
+    for (f = ngx_iot_mqtt_tb_filters; f->filter.len; f++) {
+
+        if (f->subject == subject && f->form == form) {
+            break;
+        }
+    }
+
+    if (f->filter.len == 0
+        || f->filter.len + (id ? id->len : 0) > NGX_IOT_MQTT_TB_TOPIC)
+    {
+        return;
+    }
+
+    p = ngx_cpymem(buf, f->filter.data, f->filter.len);
+
+    if (id) {
+        /* it takes the place of the "+" */
+        p = ngx_cpymem(p - 1, id->data, id->len);
+    }
+
+    topic.data = buf;
+    topic.len = p - buf;
+
+    qos = tb->subs[subject].qos[form];
+
+    ngx_iot_mqtt_tb_send_to(s, &topic, payload, qos ? qos - 1 : 1);
+}
+
+
+void
+ngx_iot_mqtt_tb_send_to(ngx_iot_mqtt_session_t *s, ngx_str_t *topic,
+    ngx_str_t *payload, ngx_uint_t qos)
+{
+    ngx_str_t               none;
+    ngx_time_t             *tp;
+    ngx_iot_bus_message_t  *msg;
+
+    ngx_str_set(&none, "");
+
+    msg = ngx_iot_bus_message(s->tenant, topic, payload, &none, &none);
+
+    if (msg == NULL) {
+        ngx_iot_count(mqtt_publish_dropped);
+        return;
+    }
+
+    tp = ngx_timeofday();
+    msg->published = (uint64_t) tp->sec * 1000 + tp->msec;
+    msg->qos = (uint32_t) qos;
+
+    (void) ngx_iot_mqtt_send_message(s, msg, qos, 0, NULL, 0);
+
+    ngx_iot_bus_drop(msg);
+}
+
+
+ngx_iot_mqtt_tb_op_t *
+ngx_iot_mqtt_tb_op(ngx_iot_mqtt_tb_call_t *call)
+{
+    u_char                  *p;
+    ngx_str_t               *payload;
+    ngx_pool_t              *pool;
+    ngx_iot_mqtt_tb_op_t    *op;
+    ngx_iot_mqtt_session_t  *s;
+
+    s = call->session;
+    payload = &call->pub->packet->payload;
+
+    pool = ngx_create_pool(sizeof(ngx_iot_mqtt_tb_op_t) + payload->len
+                           + call->id.len + NGX_IOT_MQTT_TB_POOL,
+                           ngx_cycle->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    op = ngx_pcalloc(pool, sizeof(ngx_iot_mqtt_tb_op_t));
+    p = ngx_pnalloc(pool, payload->len + call->id.len + 1);
+
+    if (op == NULL || p == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    op->payload.data = p;
+    op->payload.len = payload->len;
+
+    if (payload->len) {
+        p = ngx_cpymem(p, payload->data, payload->len);
+    }
+
+    op->id.data = p;
+    op->id.len = call->id.len;
+
+    if (call->id.len) {
+        ngx_memcpy(p, call->id.data, call->id.len);
+    }
+
+    op->session = s;
+    op->in = call->pub->in;
+    op->pool = pool;
+    op->number = call->number;
+    op->form = call->topic->form;
+    op->version = s->parser.version;
+    op->cbor = ngx_iot_mqtt_tb_is_cbor(call);
+
+    op->device = s->device;
+    op->device->refs++;
+
+    op->alloc.alloc = ngx_iot_mqtt_tb_alloc;
+    op->alloc.data = pool;
+    ngx_iot_points_init(&op->points, &op->alloc);
+
+    ngx_queue_insert_tail(&call->tb->ops, &op->queue);
+
+    return op;
+}
+
+
+void
+ngx_iot_mqtt_tb_op_done(ngx_iot_mqtt_tb_op_t *op, ngx_int_t rc)
+{
+    ngx_iot_mqtt_in_t  *in;
+
+    in = op->in;
+
+    ngx_iot_mqtt_tb_op_free(op);
+
+    if (in) {
+        ngx_iot_mqtt_publish_done(in, rc);
+    }
+}
+
+
+void
+ngx_iot_mqtt_tb_op_free(ngx_iot_mqtt_tb_op_t *op)
+{
+    if (op->session) {
+        ngx_queue_remove(&op->queue);
+    }
+
+    ngx_iot_device_release(op->device);
+    ngx_destroy_pool(op->pool);
+}
+
+
+void *
+ngx_iot_mqtt_tb_alloc(void *pool, size_t size)
+{
+    return ngx_palloc(pool, size);
+}
+
+
+static ngx_uint_t
+ngx_iot_mqtt_tb_is_cbor(ngx_iot_mqtt_tb_call_t *call)
+{
+    ngx_str_t             *type;
+    ngx_iot_mqtt_props_t  *props;
+
+    static ngx_str_t  cbor = ngx_string("application/cbor");
+
+    if (call->topic->form == NGX_IOT_MQTT_TB_V2_JSON) {
+        return 0;
+    }
+
+    props = &call->pub->packet->props;
+
+    if (call->session->parser.version == NGX_IOT_MQTT_V5
+        && ngx_iot_mqtt_props_has(props, NGX_IOT_MQTT_PROP_CONTENT_TYPE)
+        && props->content_type.len)
+    {
+        type = &props->content_type;
+
+        return type->len >= cbor.len
+               && ngx_strncasecmp(type->data, cbor.data, cbor.len) == 0
+               && (type->len == cbor.len || type->data[cbor.len] == ';'
+                   || type->data[cbor.len] == ' ');
+    }
+
+    return ngx_iot_cbor_detect(&call->pub->packet->payload);
+}
+
+
+ngx_int_t
+ngx_iot_mqtt_tb_bad(ngx_iot_mqtt_tb_op_t *op, ngx_str_t *text)
+{
+    ngx_iot_mqtt_session_t  *s;
+
+    s = op->session;
+
+    ngx_iot_add(points_refused, 1);
+
+    ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
+                  "payload of device %*s of tenant %*s refused: %V",
+                  (size_t) NGX_IOT_UUID_TEXT, op->device->id,
+                  (size_t) NGX_IOT_UUID_TEXT, op->device->tenant, text);
+
+    if (s && !op->cbor && (op->in == NULL || op->version < NGX_IOT_MQTT_V5)) {
+        ngx_iot_mqtt_end(s, NGX_IOT_MQTT_BAD_PAYLOAD);
+    }
+
+    return NGX_IOT_MQTT_BAD_PAYLOAD;
+}
+
+
+ngx_int_t
+ngx_iot_mqtt_tb_json(ngx_iot_mqtt_tb_op_t *op)
+{
+    ngx_int_t    rc;
+    ngx_str_t    json;
+    const char  *error;
+
+    if (op->cbor) {
+        rc = ngx_iot_cbor_to_json(&op->points, &json, &op->payload);
+
+        if (rc == NGX_OK) {
+            op->payload = json;
+        }
+
+        return (rc == NGX_OK || rc == NGX_ERROR) ? rc : NGX_DECLINED;
+    }
+
+    if (ngx_iot_json_check(&op->payload, NGX_IOT_MQTT_TB_DEPTH, &error, NULL)
+        != NGX_OK)
+    {
+        return ngx_iot_points_decline(&op->points, NGX_IOT_BAD_SYNTAX, error,
+                                      &op->payload);
+    }
+
+    return NGX_OK;
+}
+
+
+/* there are no schemas, so it is JSON that is not JSON */
+
+static ngx_int_t
+ngx_iot_mqtt_tb_proto(ngx_iot_mqtt_tb_call_t *call)
+{
+    ngx_iot_mqtt_session_t  *s;
+
+    s = call->session;
+
+    ngx_iot_add(points_refused, 1);
+
+    if (call->pub->in == NULL || s->parser.version < NGX_IOT_MQTT_V5) {
+        ngx_iot_mqtt_end(s, NGX_IOT_MQTT_BAD_PAYLOAD);
+    }
+
+    return NGX_IOT_MQTT_BAD_PAYLOAD;
+}
+
+
+/* no package is assigned to the device */
+
+static ngx_int_t
+ngx_iot_mqtt_tb_firmware(ngx_iot_mqtt_tb_call_t *call)
+{
+    static ngx_str_t  text = ngx_string("NOT_FOUND");
+
+    ngx_iot_mqtt_tb_send(call->session, NGX_IOT_MQTT_TB_ERROR,
+                         NGX_IOT_MQTT_TB_V1, NULL, &text);
+    ngx_iot_mqtt_end(call->session, NGX_IOT_MQTT_IMPLEMENTATION);
+
+    return NGX_IOT_MQTT_IMPLEMENTATION;
+}
+
+
+static ngx_int_t
+ngx_iot_mqtt_tb_software(ngx_iot_mqtt_tb_call_t *call)
+{
+    static ngx_str_t  text = ngx_string("NOT_FOUND");
+
+    ngx_iot_mqtt_tb_send(call->session, NGX_IOT_MQTT_TB_ERROR,
+                         NGX_IOT_MQTT_TB_V2, NULL, &text);
+    ngx_iot_mqtt_end(call->session, NGX_IOT_MQTT_IMPLEMENTATION);
+
+    return NGX_IOT_MQTT_IMPLEMENTATION;
+}
