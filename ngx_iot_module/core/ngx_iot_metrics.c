@@ -175,6 +175,9 @@ static ngx_iot_metric_t  ngx_iot_metric_table[] = {
     ngx_iot_metric("iot_logins_total", "result=\"throttled\"", "counter",
                    "Logins by result.", logins_throttled),
 
+    ngx_iot_metric("iot_watches", "", "gauge",
+                   "Subscriptions to values over WebSockets.", watches),
+
     { NULL, NULL, NULL, NULL, 0, 0 }
 };
 

@@ -74,6 +74,7 @@ typedef struct {
     ngx_atomic_t     logins;
     ngx_atomic_t     logins_failed;
     ngx_atomic_t     logins_throttled;
+    ngx_atomic_t     watches;               /* gauge */
 } ngx_iot_metrics_t;
 
 

@@ -10,6 +10,7 @@
 #include "../core/ngx_iot_module.h"
 #include "ngx_iot_device.h"
 #include "ngx_iot_key.h"
+#include "ngx_iot_rpc.h"
 #include "ngx_iot_telemetry.h"
 
 
@@ -55,6 +56,7 @@ ngx_iot_device_module_init_process(ngx_cycle_t *cycle)
     (void) ngx_iot_key_init_process(cycle);
     (void) ngx_iot_device_init_process(cycle);
     (void) ngx_iot_telemetry_init_process(cycle);
+    (void) ngx_iot_rpc_init_process(cycle);
 
     return NGX_OK;
 }

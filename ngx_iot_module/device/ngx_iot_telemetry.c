@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_iot_event.h"
 #include "ngx_iot_key.h"
 #include "ngx_iot_metrics.h"
 #include "ngx_iot_telemetry.h"
@@ -560,6 +561,11 @@ ngx_iot_save_done(void *data, ngx_int_t rc, ngx_iot_error_t *err)
 
     if (rc == NGX_OK) {
         ngx_iot_add(points, save->npoints);
+
+        ngx_iot_event_publish_points(save->device->tenant, save->device->id,
+                                     save->scope ? NGX_IOT_EVENT_CLIENT
+                                                 : NGX_IOT_EVENT_TELEMETRY,
+                                     save->points, save->npoints);
 
     } else {
         ngx_iot_add(points_refused, save->npoints);

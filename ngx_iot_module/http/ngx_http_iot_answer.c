@@ -10,6 +10,7 @@
 
 #include "../codec/ngx_iot_json.h"
 #include "../core/ngx_iot_metrics.h"
+#include "../device/ngx_iot_event.h"
 #include "ngx_http_iot_module.h"
 
 
@@ -22,6 +23,7 @@ static ngx_chain_t *ngx_http_iot_answer_rows(ngx_http_iot_call_t *call,
     PGresult *res, int column, off_t *size);
 static ngx_int_t ngx_http_iot_answer_headers(ngx_http_iot_call_t *call,
     char *text, size_t len, ngx_str_t *type);
+static ngx_uint_t ngx_http_iot_answer_is_events(ngx_str_t *key);
 static ngx_int_t ngx_http_iot_answer_header(ngx_http_iot_call_t *call,
     ngx_str_t *key, ngx_str_t *value, ngx_str_t *type);
 static ngx_int_t ngx_http_iot_answer_send(ngx_http_iot_call_t *call,
@@ -494,7 +496,7 @@ ngx_http_iot_answer_headers(ngx_http_iot_call_t *call, char *text, size_t len,
     body.data = (u_char *) text;
     body.len = len;
 
-    ngx_iot_json_init(&json, &body, &alloc, 1);
+    ngx_iot_json_init(&json, &body, &alloc, NGX_IOT_JSON_MAX_DEPTH);
 
     token = ngx_iot_json_next(&json);
 
@@ -521,6 +523,18 @@ ngx_http_iot_answer_headers(ngx_http_iot_call_t *call, char *text, size_t len,
 
         token = ngx_iot_json_next(&json);
 
+        if (token == NGX_IOT_JSON_ARRAY
+            && ngx_http_iot_answer_is_events(&key))
+        {
+            /* told already, by ngx_http_iot_answer_publish() */
+
+            if (ngx_iot_json_skip(&json) != NGX_OK) {
+                goto invalid;
+            }
+
+            continue;
+        }
+
         if (token == NGX_IOT_JSON_NULL) {
             continue;
         }
@@ -543,6 +557,49 @@ invalid:
                   call->route->function);
 
     return NGX_ERROR;
+}
+
+
+static ngx_uint_t
+ngx_http_iot_answer_is_events(ngx_str_t *key)
+{
+    return key->len == sizeof("@publish") - 1
+           && ngx_strncmp(key->data, "@publish", key->len) == 0;
+}
+
+
+/*
+ * What is to be told on the bus now that the function has committed: also when
+ * nobody waits for its answer any more.
+ */
+
+void
+ngx_http_iot_answer_publish(PGresult *res, ngx_pool_t *pool, ngx_log_t *log)
+{
+    ngx_str_t             body;
+    ngx_iot_alloc_t       alloc;
+    ngx_iot_json_field_t  field;
+
+    if (PQnfields(res) != 3 || PQntuples(res) == 0 || PQgetisnull(res, 0, 1)) {
+        return;
+    }
+
+    alloc.alloc = ngx_http_iot_alloc;
+    alloc.data = pool;
+
+    body.data = (u_char *) PQgetvalue(res, 0, 1);
+    body.len = PQgetlength(res, 0, 1);
+
+    ngx_memzero(&field, sizeof(ngx_iot_json_field_t));
+    ngx_str_set(&field.name, "@publish");
+
+    if (ngx_iot_json_fields(&body, &alloc, NGX_IOT_JSON_MAX_DEPTH, &field, 1,
+                            NULL)
+        == NGX_OK
+        && field.token == NGX_IOT_JSON_ARRAY)
+    {
+        ngx_iot_event_publish_json(&field.raw, pool, log);
+    }
 }
 
 

@@ -25,6 +25,7 @@ static ngx_int_t ngx_http_iot_call_path(ngx_http_iot_call_t *call,
     ngx_pool_t *pool, ngx_str_t *out);
 static ngx_int_t ngx_http_iot_call_params(ngx_http_iot_call_t *call,
     ngx_iot_db_call_t *db, ngx_str_t *body);
+static void ngx_http_iot_call_late(ngx_iot_db_call_t *db);
 static void ngx_http_iot_call_sql_done(ngx_iot_db_call_t *db);
 static void ngx_http_iot_call_db_done(ngx_iot_db_call_t *db);
 static ngx_int_t ngx_http_iot_call_busy(ngx_http_iot_call_t *call);
@@ -220,7 +221,15 @@ ngx_http_iot_call_cleanup(void *data)
     if (db && !call->db_finished) {
         call->db = NULL;
 
-        if (call->db_sent) {
+        if (db->done == ngx_http_iot_call_sql_done
+            && db->lane == NGX_IOT_DB_CALL)
+        {
+            /* it may have changed something that others wait for */
+
+            db->data = NULL;
+            db->done = ngx_http_iot_call_late;
+
+        } else if (call->db_sent) {
             ngx_iot_db_abandon(db);
 
         } else {
@@ -606,6 +615,17 @@ ngx_http_iot_call_path(ngx_http_iot_call_t *call, ngx_pool_t *pool,
 }
 
 
+/* the client has gone, but not what was done for it */
+
+static void
+ngx_http_iot_call_late(ngx_iot_db_call_t *db)
+{
+    if (db->rc == NGX_OK) {
+        ngx_http_iot_answer_publish(db->result, db->pool, db->log);
+    }
+}
+
+
 static void
 ngx_http_iot_call_sql_done(ngx_iot_db_call_t *db)
 {
@@ -624,6 +644,8 @@ ngx_http_iot_call_sql_done(ngx_iot_db_call_t *db)
 
     res = db->result;
     db->result = NULL;
+
+    ngx_http_iot_answer_publish(res, call->pool, call->log);
 
     (void) ngx_http_iot_call_result(call, res);
 }

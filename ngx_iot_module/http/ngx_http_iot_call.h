@@ -174,5 +174,9 @@ void ngx_http_iot_call_finalize(ngx_http_iot_call_t *call, ngx_int_t rc);
 ngx_int_t ngx_http_iot_answer_row(ngx_iot_db_call_t *db, PGresult *res);
 void ngx_http_iot_answer_stream_done(ngx_iot_db_call_t *db);
 
+/* the messages that a function wants to be told: "@publish" of its headers */
+void ngx_http_iot_answer_publish(PGresult *res, ngx_pool_t *pool,
+    ngx_log_t *log);
+
 
 #endif /* _NGX_HTTP_IOT_CALL_H_INCLUDED_ */

@@ -13,6 +13,7 @@
 #include "../core/ngx_iot_zone.h"
 #include "ngx_http_iot_device.h"
 #include "ngx_http_iot_module.h"
+#include "ngx_http_iot_poll.h"
 
 
 /*
@@ -71,16 +72,16 @@ static ngx_http_iot_device_route_t  ngx_http_iot_device_routes[] = {
       ngx_http_iot_device_query_attributes },
 
     { NGX_HTTP_GET, ngx_string("attributes/updates"), 0,
-      ngx_http_iot_device_unimplemented },
+      ngx_http_iot_poll_attributes },
 
     { NGX_HTTP_GET, ngx_string("rpc"), 0,
-      ngx_http_iot_device_unimplemented },
+      ngx_http_iot_poll_rpc },
 
-    { NGX_HTTP_POST, ngx_string("rpc"), 0,
-      ngx_http_iot_device_unimplemented },
+    { NGX_HTTP_POST, ngx_string("rpc"), 1,
+      ngx_http_iot_device_rpc },
 
-    { NGX_HTTP_POST, ngx_string("rpc/*"), 0,
-      ngx_http_iot_device_unimplemented },
+    { NGX_HTTP_POST, ngx_string("rpc/*"), 1,
+      ngx_http_iot_device_rpc_answer },
 
     { NGX_HTTP_POST, ngx_string("claim"), 0,
       ngx_http_iot_device_unimplemented },

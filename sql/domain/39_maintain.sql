@@ -271,6 +271,7 @@ BEGIN
 
     PERFORM iot.telemetry_forget(begun + interval '250 ms');
     PERFORM iot.maintain_identity();
+    PERFORM iot.maintain_rpc();
 
     BEGIN
         PERFORM iot.telemetry_sweep_slice(begun + interval '400 ms');

@@ -11,9 +11,9 @@ SELECT plan(59);
 -- latest values
 
 SELECT is(pg_temp.series('a', 'd1', '{}'), '{}', 'nothing yet');
-SELECT is(pg_temp.save('a', 'd1', '[["t",1000,"d",21],["b",1000,"b",true],
+SELECT is((pg_temp.save('a', 'd1', '[["t",1000,"d",21],["b",1000,"b",true],
               ["j",1000,"j","{\"a\": 1}"],["s",1000,"s","x\"y"],
-              ["l",1000,"l",9223372036854775807],["t",500,"l",1]]')::text,
+              ["l",1000,"l",9223372036854775807],["t",500,"l",1]]')).body,
           NULL, 'a save answers nothing');
 SELECT is(pg_temp.series('a', 'd1', '{}'),
           '{"b":[{"ts":1000,"value":"true"}],

@@ -85,10 +85,10 @@ SELECT is(tb.attribute_keys(pg_temp.caller('a'),
 
 -- attributes
 
-SELECT is(tb.attributes_save_device(pg_temp.caller('a'),
+SELECT is((tb.attributes_save_device(pg_temp.caller('a'),
               '{00000000-0000-7000-8000-0000000000d1,SHARED_SCOPE}', '{}',
               '{"values":[["t","d",21.5],["cfg","j","{\"a\":1}"],
-                          ["n","l",1],["n","l",2]]}')::text, NULL,
+                          ["n","l",1],["n","l",2]]}')).body, NULL,
           'a save by the device form');
 
 RESET ROLE;
@@ -138,15 +138,15 @@ SELECT throws_ok($$ SELECT tb.attributes_save(pg_temp.caller('a'),
 SELECT throws_ok($$ SELECT tb.attributes_delete(pg_temp.caller('a'),
                         pg_temp.path('d1', 'SERVER_SCOPE'), '{"keys":""}',
                         NULL) $$, 'IO400', 'Empty keys: []', 'no keys');
-SELECT is(tb.attributes_delete(pg_temp.caller('a'),
+SELECT is((tb.attributes_delete(pg_temp.caller('a'),
               pg_temp.path('d1', 'SHARED_SCOPE'), '{"keys":"n,no,k"}',
-              NULL)::text, NULL, 'a delete answers nothing');
+              NULL)).body, NULL, 'a delete answers nothing');
 SELECT is(tb.attribute_keys(pg_temp.caller('a'),
               pg_temp.path('d1', VARIADIC '{}'), '{}', NULL)::text,
           '["cfg","k","t"]', 'only of that scope');
-SELECT is(tb.attributes_delete_device(pg_temp.caller('a'),
+SELECT is((tb.attributes_delete_device(pg_temp.caller('a'),
               '{00000000-0000-7000-8000-0000000000d1,SERVER_SCOPE}',
-              '{"key":"k"}', NULL)::text, NULL, 'the device form of it');
+              '{"key":"k"}', NULL)).body, NULL, 'the device form of it');
 SELECT is(tb.attribute_keys_scope(pg_temp.caller('a'),
               pg_temp.path('d1', 'SERVER_SCOPE'), '{}', NULL)::text, '[]',
           'deletes');

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_iot_tb.h"
+#include "ngx_http_iot_tb_rpc.h"
 
 
 /*
@@ -239,6 +240,22 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_sql(DELETE, "plugins/telemetry/{type}/{id}/{scope}", ANY,
                         "attributes_delete", TEXT),
 
+    /* requests to devices */
+
+    ngx_http_iot_tb_c(POST, "rpc/oneway/{deviceId}", ANY, rpc_oneway,
+                      RAW|TEXT),
+    ngx_http_iot_tb_c(POST, "rpc/twoway/{deviceId}", ANY, rpc_twoway,
+                      RAW|TEXT),
+    ngx_http_iot_tb_c(POST, "plugins/rpc/oneway/{deviceId}", ANY,
+                      rpc_oneway_v1, RAW|TEXT),
+    ngx_http_iot_tb_c(POST, "plugins/rpc/twoway/{deviceId}", ANY,
+                      rpc_twoway_v1, RAW|TEXT),
+    ngx_http_iot_tb_sql(GET, "rpc/persistent/{rpcId}", TEN|CUS, "rpc_get", 0),
+    ngx_http_iot_tb_sql(DELETE, "rpc/persistent/{rpcId}", TEN, "rpc_delete",
+                        0),
+    ngx_http_iot_tb_sql(GET, "rpc/persistent/device/{deviceId}", TEN|CUS,
+                        "rpc_list", 0),
+
     /* settings, audit log, what clients ask for at their start */
 
     ngx_http_iot_tb_sql(GET, "admin/settings/{key}", SYS, "admin_settings_get",
@@ -330,8 +347,6 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_501(ALL, "alarms", ANY),
     ngx_http_iot_tb_501(ALL, "v2/alarm/*", ANY),
     ngx_http_iot_tb_501(ALL, "v2/alarms", ANY),
-    ngx_http_iot_tb_501(ALL, "rpc/*", ANY),
-    ngx_http_iot_tb_501(ALL, "plugins/rpc/*", ANY),
     ngx_http_iot_tb_501(ALL, "rule-engine/*", ANY),
     ngx_http_iot_tb_501(ALL, "entitiesQuery/*", ANY),
     ngx_http_iot_tb_501(ALL, "alarmsQuery/*", ANY),

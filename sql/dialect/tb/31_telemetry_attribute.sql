@@ -99,16 +99,39 @@ END
 $$;
 
 
+-- An empty answer after which the workers tell of the change: devices wait
+-- for their shared attributes, and people watch.
+
+CREATE OR REPLACE FUNCTION tb.attributes_told(entity_nr integer, id text,
+    scope_nr smallint, data json)
+RETURNS iot.answer
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN (NULL,
+            (SELECT json_build_object('@publish', json_build_array(
+                        iot.event_of(f.tenant_id, id::uuid,
+                            'attributes/' || (ARRAY['client', 'shared',
+                                              'server'])[scope_nr], data)))
+               FROM iot.entity_face(entity_nr) f),
+            NULL)::iot.answer;
+END
+$$;
+
+
 -- The worker has parsed and typed the body: {"values":[[key,type,value],…]}.
 
-CREATE OR REPLACE FUNCTION tb.attributes_save(p iot.principal, path text[],
+DROP FUNCTION IF EXISTS tb.attributes_save(iot.principal, text[], json, json);
+
+CREATE FUNCTION tb.attributes_save(p iot.principal, path text[],
     query json, body json)
-RETURNS json
+RETURNS iot.answer
 LANGUAGE plpgsql
 AS $$
 DECLARE
     scope_nr   smallint := tb.scope(path[3]);
     entity_nr  integer;
+    saved      json;
 BEGIN
     PERFORM iot.enter(p);
 
@@ -126,24 +149,28 @@ BEGIN
 
     PERFORM iot.attribute_save(entity_nr, scope_nr, body -> 'values');
 
+    saved := (SELECT json_object_agg(a.name,
+                         iot.value_json(a.b, a.l, a.d, a.s)::json)
+                FROM iot.attributes(entity_nr, scope_nr,
+                         ARRAY(SELECT e.value ->> 0
+                                 FROM json_array_elements(body -> 'values')
+                                      e)) a);
+
     PERFORM tb.telemetry_audit(p, path[1], path[2], entity_nr,
         'ATTRIBUTES_UPDATED',
-        json_build_object('scope', path[3], 'attributes',
-            (SELECT json_object_agg(a.name,
-                        iot.value_json(a.b, a.l, a.d, a.s)::json)
-               FROM iot.attributes(entity_nr, scope_nr,
-                        ARRAY(SELECT e.value ->> 0
-                                FROM json_array_elements(body -> 'values')
-                                     e)) a)));
+        json_build_object('scope', path[3], 'attributes', saved));
 
-    RETURN NULL;
+    RETURN tb.attributes_told(entity_nr, path[2], scope_nr, saved);
 END
 $$;
 
 
-CREATE OR REPLACE FUNCTION tb.attributes_save_device(p iot.principal,
+DROP FUNCTION IF EXISTS tb.attributes_save_device(iot.principal, text[], json,
+    json);
+
+CREATE FUNCTION tb.attributes_save_device(p iot.principal,
     path text[], query json, body json)
-RETURNS json
+RETURNS iot.answer
 LANGUAGE plpgsql
 AS $$
 BEGIN
@@ -153,9 +180,12 @@ END
 $$;
 
 
-CREATE OR REPLACE FUNCTION tb.attributes_delete(p iot.principal, path text[],
+DROP FUNCTION IF EXISTS tb.attributes_delete(iot.principal, text[], json,
+    json);
+
+CREATE FUNCTION tb.attributes_delete(p iot.principal, path text[],
     query json, body json)
-RETURNS json
+RETURNS iot.answer
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -178,14 +208,22 @@ BEGIN
         'ATTRIBUTES_DELETED',
         json_build_object('scope', path[3], 'attributes', deleted));
 
-    RETURN NULL;
+    IF deleted = '{}' THEN
+        RETURN NULL;
+    END IF;
+
+    RETURN tb.attributes_told(entity_nr, path[2], scope_nr,
+                              json_build_object('deleted', deleted));
 END
 $$;
 
 
-CREATE OR REPLACE FUNCTION tb.attributes_delete_device(p iot.principal,
+DROP FUNCTION IF EXISTS tb.attributes_delete_device(iot.principal, text[],
+    json, json);
+
+CREATE FUNCTION tb.attributes_delete_device(p iot.principal,
     path text[], query json, body json)
-RETURNS json
+RETURNS iot.answer
 LANGUAGE plpgsql
 AS $$
 BEGIN

@@ -237,6 +237,25 @@ END
 $$;
 
 
+-- Points by time: [{"ts":…,"values":{…}},…].
+
+CREATE OR REPLACE FUNCTION tb.timeseries_groups(points json) RETURNS json
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN (SELECT json_agg(g)
+              FROM (SELECT (e.value ->> 1)::bigint AS ts,
+                           json_object_agg(e.value ->> 0,
+                               CASE e.value ->> 2
+                               WHEN 'j' THEN (e.value ->> 3)::json
+                               ELSE e.value -> 3 END) AS "values"
+                      FROM json_array_elements(points) e
+                     GROUP BY 1
+                     ORDER BY 1) g);
+END
+$$;
+
+
 -- What the audit log keeps of saved points: the points, if they are few.
 
 CREATE OR REPLACE FUNCTION tb.timeseries_audit(points json) RETURNS json
@@ -247,16 +266,7 @@ BEGIN
         RETURN json_build_object('points', json_array_length(points));
     END IF;
 
-    RETURN json_build_object('timeseries',
-        (SELECT json_agg(g)
-           FROM (SELECT (e.value ->> 1)::bigint AS ts,
-                        json_object_agg(e.value ->> 0,
-                            CASE e.value ->> 2
-                            WHEN 'j' THEN (e.value ->> 3)::json
-                            ELSE e.value -> 3 END) AS "values"
-                   FROM json_array_elements(points) e
-                  GROUP BY 1
-                  ORDER BY 1) g));
+    RETURN json_build_object('timeseries', tb.timeseries_groups(points));
 END
 $$;
 
@@ -264,9 +274,12 @@ $$;
 -- The worker has parsed and typed the body:
 -- {"points":[[key,ts,type,value],…]}.  ttl in seconds; 0: by retention.
 
-CREATE OR REPLACE FUNCTION tb.timeseries_store(p iot.principal, path text[],
+DROP FUNCTION IF EXISTS tb.timeseries_store(iot.principal, text[], json,
+    bigint);
+
+CREATE FUNCTION tb.timeseries_store(p iot.principal, path text[],
     body json, ttl bigint)
-RETURNS json
+RETURNS iot.answer
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -286,14 +299,21 @@ BEGIN
     PERFORM tb.telemetry_audit(p, path[1], path[2], entity_nr,
         'TIMESERIES_UPDATED', tb.timeseries_audit(points));
 
-    RETURN NULL;
+    RETURN (NULL,
+            (SELECT json_build_object('@publish', json_build_array(
+                        iot.event_of(f.tenant_id, path[2]::uuid, 'telemetry',
+                                     tb.timeseries_groups(points))))
+               FROM iot.entity_face(entity_nr) f),
+            NULL)::iot.answer;
 END
 $$;
 
 
-CREATE OR REPLACE FUNCTION tb.timeseries_save(p iot.principal, path text[],
+DROP FUNCTION IF EXISTS tb.timeseries_save(iot.principal, text[], json, json);
+
+CREATE FUNCTION tb.timeseries_save(p iot.principal, path text[],
     query json, body json)
-RETURNS json
+RETURNS iot.answer
 LANGUAGE plpgsql
 AS $$
 BEGIN
@@ -304,9 +324,12 @@ END
 $$;
 
 
-CREATE OR REPLACE FUNCTION tb.timeseries_save_ttl(p iot.principal,
+DROP FUNCTION IF EXISTS tb.timeseries_save_ttl(iot.principal, text[], json,
+    json);
+
+CREATE FUNCTION tb.timeseries_save_ttl(p iot.principal,
     path text[], query json, body json)
-RETURNS json
+RETURNS iot.answer
 LANGUAGE plpgsql
 AS $$
 DECLARE
