@@ -28,6 +28,10 @@ $i->exits(0, 'start', 'start again', qr/runs already/);
 $i->exits(0, 'doctor', 'the doctor', qr{^ok +readiness}m);
 
 is($i->get('/healthz')->status, 200, 'it answers');
+$i->exits(0, 'status', 'where MQTT is',
+    qr/^MQTT: +ports $i->{env}{IOT_MQTT_PORT} and/m);
+ok(IotTest::Client->new(port => $i->{env}{IOT_MQTT_PORT})->socket,
+    'and it listens there');
 is($i->client(tls => 1)->request('GET', '/healthz', [])->status, 200,
     'over TLS too');
 ok(defined $i->login($_), "$_ can log in") for qw(SYSADMIN TENANT CUSTOMER);

@@ -51,12 +51,15 @@ sub has_ipv6 {
 }
 
 
-sub listen_lines {
-    my ($address, $port, $options) = @_;
+sub listener {
+    my ($instance, $name, $options) = @_;
+    my $address = $instance->value('IOT_LISTEN');
+    my $port = $instance->value("IOT_${name}_PORT");
     my @where = $address ne '' ? ("$address:$port")
         : ($port, has_ipv6() ? "[::]:$port" : ());
 
-    return join("\n        ", map { "listen $_$options;" } @where);
+    return join("\n        ", map { "listen $_$options backlog=4096;" }
+        @where);
 }
 
 
@@ -73,7 +76,6 @@ sub variables {
     my ($instance) = @_;
     my $files = files();
     my $user = $instance->worker_user;
-    my $address = $instance->value('IOT_LISTEN');
     my $read = $instance->value('IOT_READ_DATABASE');
 
     return {
@@ -88,14 +90,14 @@ sub variables {
         DATABASE    => quote($instance->conninfo_worker),
         READ        => $read ne '' ? 'database_read ' . quote($read) . ';' : '',
         ZONE        => $instance->value('IOT_ZONE'),
-        HTTP        => listen_lines($address,
-            $instance->value('IOT_HTTP_PORT'), ' backlog=4096'),
-        HTTPS       => listen_lines($address,
-            $instance->value('IOT_HTTPS_PORT'), ' ssl http2 backlog=4096'),
-        MQTT        => listen_lines($address,
-            $instance->value('IOT_MQTT_PORT'), ' backlog=4096'),
-        MQTTS       => listen_lines($address,
-            $instance->value('IOT_MQTTS_PORT'), ' ssl backlog=4096'),
+        HTTP        => listener($instance, 'HTTP', ''),
+        HTTPS       => listener($instance, 'HTTPS', ' ssl http2'),
+        MQTT        => listener($instance, 'MQTT', ''),
+        MQTTS       => listener($instance, 'MQTTS', ' ssl'),
+        NATIVE      => listener($instance, 'NATIVE', ''),
+        NATIVES     => listener($instance, 'NATIVES', ' ssl'),
+        IOTMP       => listener($instance, 'IOTMP', ''),
+        IOTMPS      => listener($instance, 'IOTMPS', ' ssl'),
     };
 }
 
@@ -191,11 +193,15 @@ sub children {
 }
 
 
-# [port, setting] of the listeners that exist
+# [port, setting] of the listeners that the templates have
 sub ports {
     my ($instance) = @_;
+    my $text = join('', map { read_file("$instance->{home}/conf/$_") || '' }
+        qw(iot-http.conf iot-stream.conf));
 
-    return map { [$instance->value($_), $_] } qw(IOT_HTTP_PORT IOT_HTTPS_PORT);
+    return map { [$instance->value("IOT_${_}_PORT"), "IOT_${_}_PORT"] }
+        grep { $text =~ /\@$_\@/ }
+        qw(HTTP HTTPS MQTT MQTTS NATIVE NATIVES IOTMP IOTMPS);
 }
 
 
