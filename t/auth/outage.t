@@ -52,7 +52,7 @@ ok($t->wait_for(10, sub {
     return $n == 3;
 }), 'no limits');
 
-my @clients = map { $t->client } 1 .. 250;
+my @clients = map { $t->client } 1 .. 150;
 my $body = '{"username":"nobody@iot.test","password":"wrong"}';
 my %n;
 
