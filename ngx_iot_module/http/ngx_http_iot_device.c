@@ -11,6 +11,7 @@
 #include "../codec/ngx_iot_cbor.h"
 #include "../core/ngx_iot_metrics.h"
 #include "../core/ngx_iot_zone.h"
+#include "../device/ngx_iot_activity.h"
 #include "ngx_http_iot_device.h"
 #include "ngx_http_iot_module.h"
 #include "ngx_http_iot_poll.h"
@@ -335,6 +336,10 @@ ngx_http_iot_device_go(ngx_http_iot_device_ctx_t *ctx)
 
     if (ctx->device && ngx_http_iot_device_variables(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->device) {
+        ngx_iot_activity(ctx->device->nr, NGX_IOT_ACTIVITY_SEEN);
     }
 
     if (r->headers_in.content_length_n > NGX_HTTP_IOT_DEVICE_BODY) {
