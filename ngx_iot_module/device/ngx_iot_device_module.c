@@ -58,10 +58,7 @@ ngx_iot_device_module_init_process(ngx_cycle_t *cycle)
     (void) ngx_iot_device_init_process(cycle);
     (void) ngx_iot_telemetry_init_process(cycle);
     (void) ngx_iot_rpc_init_process(cycle);
-<<<<<<< HEAD
     (void) ngx_iot_activity_init_process(cycle);
-=======
->>>>>>> 72d451e56318629105916c3cc6f55aa653030efc
 
     return NGX_OK;
 }

@@ -272,10 +272,7 @@ BEGIN
     PERFORM iot.telemetry_forget(begun + interval '250 ms');
     PERFORM iot.maintain_identity();
     PERFORM iot.maintain_rpc();
-<<<<<<< HEAD
     PERFORM iot.maintain_activity();
-=======
->>>>>>> 72d451e56318629105916c3cc6f55aa653030efc
 
     BEGIN
         PERFORM iot.telemetry_sweep_slice(begun + interval '400 ms');
