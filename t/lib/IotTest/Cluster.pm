@@ -196,6 +196,9 @@ sub watchdog {
     }
 
     server($dir)->stop('fast');
+
+    # of a checkout that is gone, nothing stays
+    File::Path::remove_tree($dir) unless -d "$top/t";
 }
 
 
