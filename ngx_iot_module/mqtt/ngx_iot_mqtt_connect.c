@@ -7,6 +7,7 @@
 #include "../codec/ngx_iot_id.h"
 #include "../core/ngx_iot_registry.h"
 #include "ngx_iot_mqtt_session.h"
+#include "ngx_iot_mqtt_store.h"
 
 
 /* how long another worker may take to give a session up */
@@ -14,6 +15,10 @@
 
 /* the database, at the worst */
 #define NGX_IOT_MQTT_AUTH_TIME   15000
+
+/* looks whether it may go on, and waits no longer for the store to be read */
+#define NGX_IOT_MQTT_AGAIN       5
+#define NGX_IOT_MQTT_LOAD_TIME   3000
 
 #define NGX_IOT_MQTT_KICK_LEN    (8 + 8 + NGX_IOT_UUID_TEXT)
 
@@ -32,8 +37,12 @@ struct ngx_iot_mqtt_connecting_s {
     uint32_t                 expiry;
     uint32_t                 asked_expiry;
     uint32_t                 alias_maximum;
+    ngx_event_t              timer;
+    ngx_msec_t               start;
+    ngx_uint_t               present;
     unsigned                 assigned:1;
     unsigned                 kicking:1;
+    unsigned                 opened:1;
     u_char                   data[1];
 };
 
@@ -55,6 +64,11 @@ static ngx_int_t ngx_iot_mqtt_connect_is_user(ngx_iot_mqtt_connecting_t *cn,
 static ngx_int_t ngx_iot_mqtt_connect_claim(ngx_iot_mqtt_connecting_t *cn);
 static void ngx_iot_mqtt_connect_go(ngx_iot_mqtt_connecting_t *cn,
     ngx_int_t rc);
+static void ngx_iot_mqtt_connect_later(ngx_iot_mqtt_connecting_t *cn);
+static void ngx_iot_mqtt_connect_timer(ngx_event_t *ev);
+static void ngx_iot_mqtt_connect_opened(ngx_iot_mqtt_session_t *s,
+    ngx_int_t rc, ngx_uint_t present);
+static ngx_int_t ngx_iot_mqtt_connect_store(ngx_iot_mqtt_connecting_t *cn);
 static ngx_int_t ngx_iot_mqtt_connect_accept(ngx_iot_mqtt_connecting_t *cn);
 static ngx_int_t ngx_iot_mqtt_connack(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_connecting_t *cn, ngx_uint_t present,
@@ -65,14 +79,16 @@ static void ngx_iot_mqtt_on_kicked(ngx_iot_slot_id_t *from, u_char *data,
     size_t len);
 
 
-static ngx_queue_t  ngx_iot_mqtt_connecting_list;
-static uint64_t     ngx_iot_mqtt_refs;
+static ngx_queue_t       ngx_iot_mqtt_connecting_list;
+static uint64_t          ngx_iot_mqtt_refs;
+static ngx_connection_t  ngx_iot_mqtt_connect_dummy;
 
 
 ngx_int_t
 ngx_iot_mqtt_connect_init_process(ngx_cycle_t *cycle)
 {
     ngx_queue_init(&ngx_iot_mqtt_connecting_list);
+    ngx_iot_mqtt_connect_dummy.fd = (ngx_socket_t) -1;
 
     ngx_iot_bus_on_direct(NGX_IOT_BUS_KICK, ngx_iot_mqtt_on_kick);
     ngx_iot_bus_on_direct(NGX_IOT_BUS_KICKED, ngx_iot_mqtt_on_kicked);
@@ -198,6 +214,10 @@ ngx_iot_mqtt_connecting_create(ngx_iot_mqtt_session_t *s,
     ngx_memzero(cn, sizeof(ngx_iot_mqtt_connecting_t));
 
     cn->session = s;
+    cn->start = ngx_current_msec;
+    cn->timer.data = &ngx_iot_mqtt_connect_dummy;
+    cn->timer.log = ngx_cycle->log;
+    cn->timer.handler = ngx_iot_mqtt_connect_timer;
     cn->connect = *connect;
     connect = &cn->connect;
 
@@ -270,6 +290,10 @@ ngx_iot_mqtt_connect_cancel(ngx_iot_mqtt_session_t *s)
     }
 
     ngx_queue_remove(&cn->queue);
+
+    if (cn->timer.timer_set) {
+        ngx_del_timer(&cn->timer);
+    }
 
     if (cn->wait.active) {
         ngx_iot_device_unwait(&cn->wait);
@@ -467,8 +491,24 @@ ngx_iot_mqtt_connect_go(ngx_iot_mqtt_connecting_t *cn, ngx_int_t rc)
 
     s = cn->session;
 
+    if (rc == NGX_OK
+        && !ngx_iot_mqtt_index_ready()
+        && ngx_current_msec - cn->start < NGX_IOT_MQTT_LOAD_TIME)
+    {
+        ngx_iot_mqtt_connect_later(cn);
+        return;
+    }
+
     if (rc == NGX_OK && s->ref == 0) {
         rc = ngx_iot_mqtt_connect_claim(cn);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+    }
+
+    if (rc == NGX_OK && !cn->opened) {
+        rc = ngx_iot_mqtt_connect_store(cn);
 
         if (rc == NGX_AGAIN) {
             return;
@@ -491,6 +531,71 @@ ngx_iot_mqtt_connect_go(ngx_iot_mqtt_connecting_t *cn, ngx_int_t rc)
                   ngx_iot_mqtt_reason_name(rc));
 
     ngx_iot_mqtt_end(s, rc);
+}
+
+
+static void
+ngx_iot_mqtt_connect_later(ngx_iot_mqtt_connecting_t *cn)
+{
+    ngx_add_timer(&cn->timer, NGX_IOT_MQTT_AGAIN);
+}
+
+
+static void
+ngx_iot_mqtt_connect_timer(ngx_event_t *ev)
+{
+    ngx_iot_mqtt_connecting_t  *cn;
+
+    cn = (ngx_iot_mqtt_connecting_t *)
+             ((u_char *) ev - offsetof(ngx_iot_mqtt_connecting_t, timer));
+
+    ngx_iot_mqtt_connect_go(cn, NGX_OK);
+}
+
+
+/* the session that is stored, when its former rows are all written */
+
+static ngx_int_t
+ngx_iot_mqtt_connect_store(ngx_iot_mqtt_connecting_t *cn)
+{
+    ngx_int_t                rc;
+    ngx_iot_mqtt_session_t  *s;
+
+    s = cn->session;
+
+    if (ngx_iot_mqtt_durable_leaving(s->tenant, &s->client_id)) {
+        ngx_iot_mqtt_connect_later(cn);
+        return NGX_AGAIN;
+    }
+
+    if (!ngx_iot_mqtt_index_ready() && cn->expiry) {
+        return NGX_IOT_MQTT_UNAVAILABLE;
+    }
+
+    cn->opened = 1;
+
+    rc = ngx_iot_mqtt_durable_open(s, s->clean, cn->expiry,
+                                   ngx_iot_mqtt_connect_opened);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_OK;
+    }
+
+    return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_IOT_MQTT_UNAVAILABLE;
+}
+
+
+static void
+ngx_iot_mqtt_connect_opened(ngx_iot_mqtt_session_t *s, ngx_int_t rc,
+    ngx_uint_t present)
+{
+    ngx_iot_mqtt_connecting_t  *cn;
+
+    cn = s->connecting;
+    cn->present = present;
+    s->expiry = cn->expiry;
+
+    ngx_iot_mqtt_connect_go(cn, rc);
 }
 
 
@@ -588,6 +693,10 @@ ngx_iot_mqtt_on_kick(ngx_iot_slot_id_t *from, u_char *data, size_t len)
         }
     }
 
+    if (ngx_iot_mqtt_durable_deferred(tenant, &id, from, answer)) {
+        return;
+    }
+
     (void) ngx_iot_bus_send(from, NGX_IOT_BUS_KICKED, answer, 8);
 }
 
@@ -680,7 +789,7 @@ ngx_iot_mqtt_connect_accept(ngx_iot_mqtt_connecting_t *cn)
 
     s->expiry = cn->expiry;
 
-    if (ngx_iot_mqtt_connack(s, cn, 0, keep_alive) != NGX_OK) {
+    if (ngx_iot_mqtt_connack(s, cn, cn->present, keep_alive) != NGX_OK) {
         ngx_iot_mqtt_will_drop(s);
         return NGX_IOT_MQTT_TOO_LARGE;
     }
@@ -704,6 +813,10 @@ ngx_iot_mqtt_connect_accept(ngx_iot_mqtt_connecting_t *cn)
     ngx_queue_remove(&cn->queue);
     ngx_memzero(cn->connect.password.data, cn->connect.password.len);
     ngx_free(cn);
+
+    if (ngx_iot_mqtt_durable_resume(s) != NGX_OK) {
+        return NGX_IOT_MQTT_BUSY;
+    }
 
     if (s->topics && s->topics->connected) {
         s->topics->connected(s);

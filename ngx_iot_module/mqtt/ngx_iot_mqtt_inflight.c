@@ -5,6 +5,7 @@
 
 
 #include "ngx_iot_mqtt_session.h"
+#include "ngx_iot_mqtt_store.h"
 
 
 /* subscription identifiers of one message; one client rarely has so many */
@@ -27,6 +28,15 @@ static ngx_iot_mqtt_out_t *ngx_iot_mqtt_out_find(ngx_iot_mqtt_session_t *s,
     ngx_uint_t packet_id);
 static void ngx_iot_mqtt_out_done(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_out_t *out);
+static ngx_int_t ngx_iot_mqtt_out_write(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_out_t *out);
+static void ngx_iot_mqtt_out_mark(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_out_t *out, ngx_uint_t mark);
+static void ngx_iot_mqtt_out_marked(void *data, ngx_int_t rc,
+    ngx_iot_error_t *err);
+static void ngx_iot_mqtt_out_let_go(ngx_iot_mqtt_out_t *out);
+static ngx_int_t ngx_iot_mqtt_send_stored(ngx_iot_mqtt_session_t *s,
+    ngx_iot_bus_message_t *msg, uint64_t id);
 static uint16_t ngx_iot_mqtt_next_id(ngx_iot_mqtt_session_t *s);
 static ngx_uint_t ngx_iot_mqtt_expired(ngx_iot_bus_message_t *msg,
     ngx_iot_mqtt_delivery_t *dl);
@@ -116,6 +126,14 @@ ngx_iot_mqtt_send_message(ngx_iot_mqtt_session_t *s,
         return rc;
     }
 
+    if (s->durable && (msg->flags & NGX_IOT_MQTT_STORED)) {
+        rc = ngx_iot_mqtt_send_stored(s, msg, ngx_iot_mqtt_store_id(msg));
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
     if (ngx_queue_empty(&s->waiting) && s->ninflight < s->window) {
 
         out = ngx_iot_mqtt_out_create(s, msg, qos, retain, ids, nids);
@@ -144,6 +162,52 @@ ngx_iot_mqtt_send_message(ngx_iot_mqtt_session_t *s,
     s->queued_bytes += msg->payload.len;
 
     return NGX_OK;
+}
+
+
+/*
+ * NGX_DECLINED: to be sent like any other.  NGX_OK: its row is enough, it is
+ * read when those before it were, or was read already.
+ */
+
+static ngx_int_t
+ngx_iot_mqtt_send_stored(ngx_iot_mqtt_session_t *s,
+    ngx_iot_bus_message_t *msg, uint64_t id)
+{
+    ngx_uint_t           i;
+    ngx_queue_t         *q, *lists[2];
+    ngx_iot_mqtt_out_t  *out;
+
+    if (!s->drained) {
+        s->more = 1;
+        return NGX_OK;
+    }
+
+    lists[0] = &s->waiting;
+    lists[1] = &s->inflight;
+
+    for (i = 0; s->restored && i < 2; i++) {
+        for (q = ngx_queue_head(lists[i]);
+             q != ngx_queue_sentinel(lists[i]);
+             q = ngx_queue_next(q))
+        {
+            out = ngx_queue_data(q, ngx_iot_mqtt_out_t, queue);
+
+            if (out->stored == id) {
+                return NGX_OK;
+            }
+        }
+    }
+
+    if ((s->conf->max_queued && s->nqueued >= s->conf->max_queued)
+        || (s->conf->max_queued_bytes
+            && s->queued_bytes + msg->payload.len > s->conf->max_queued_bytes))
+    {
+        s->drained = 0;
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -285,6 +349,10 @@ ngx_iot_mqtt_out_create(ngx_iot_mqtt_session_t *s, ngx_iot_bus_message_t *msg,
     out->nids = (uint16_t) nids;
     out->ids = (uint32_t *) (out + 1);
 
+    if (s->durable) {
+        out->stored = ngx_iot_mqtt_store_id(msg);
+    }
+
     ngx_memcpy(out->ids, ids, nids * sizeof(uint32_t));
     ngx_iot_bus_keep(msg);
 
@@ -323,7 +391,55 @@ ngx_iot_mqtt_next_id(ngx_iot_mqtt_session_t *s)
 static ngx_int_t
 ngx_iot_mqtt_out_send(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_out_t *out)
 {
-    ngx_int_t                rc;
+    ngx_int_t  rc;
+
+    if (out->packet_id == 0) {
+        out->packet_id = ngx_iot_mqtt_next_id(s);
+    }
+
+    ngx_queue_insert_tail(&s->inflight, &out->queue);
+    s->ninflight++;
+
+    /*
+     * QoS 2 is once only: after a restart it is repeated with the identifier
+     * that the client knows, so that must be written first.
+     */
+
+    if (out->stored && out->qos == 2 && !out->dup) {
+        out->state = NGX_IOT_MQTT_STORING;
+        ngx_iot_mqtt_out_mark(s, out, NGX_IOT_MQTT_MARK_SENT);
+        return NGX_OK;
+    }
+
+    rc = ngx_iot_mqtt_out_write(s, out);
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    /* too late, too large: as good as delivered */
+
+    if (rc != NGX_DONE) {
+        ngx_iot_count(mqtt_publish_dropped);
+    }
+
+    ngx_queue_remove(&out->queue);
+    s->ninflight--;
+
+    if (out->stored) {
+        (void) ngx_iot_mqtt_store_mark(s->durable, out->stored, 0,
+                                       NGX_IOT_MQTT_MARK_DONE, NULL, NULL);
+    }
+
+    ngx_iot_mqtt_out_free(out);
+
+    return (rc == NGX_DONE) ? NGX_OK : rc;
+}
+
+
+static ngx_int_t
+ngx_iot_mqtt_out_write(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_out_t *out)
+{
     ngx_iot_mqtt_delivery_t  dl;
 
     ngx_memzero(&dl, sizeof(ngx_iot_mqtt_delivery_t));
@@ -334,28 +450,111 @@ ngx_iot_mqtt_out_send(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_out_t *out)
     dl.subscription_ids = out->ids;
     dl.nsubscription_ids = out->nids;
 
-    if (out->packet_id == 0) {
-        out->packet_id = ngx_iot_mqtt_next_id(s);
-    }
-
     dl.packet_id = out->packet_id;
 
-    rc = ngx_iot_mqtt_send_now(s, out->msg, &dl);
+    out->state = NGX_IOT_MQTT_SENT;
 
-    if (rc != NGX_OK) {
-        /* too late, too large: as good as delivered */
+    return ngx_iot_mqtt_send_now(s, out->msg, &dl);
+}
 
-        if (rc != NGX_DONE) {
-            ngx_iot_count(mqtt_publish_dropped);
-        }
 
+static void
+ngx_iot_mqtt_out_mark(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_out_t *out,
+    ngx_uint_t mark)
+{
+    out->busy = 1;
+
+    if (ngx_iot_mqtt_store_mark(s->durable, out->stored, out->packet_id, mark,
+                                ngx_iot_mqtt_out_marked, out)
+        != NGX_OK)
+    {
+        out->busy = 0;
+        ngx_iot_mqtt_end(s, NGX_IOT_MQTT_UNAVAILABLE);
+    }
+}
+
+
+static void
+ngx_iot_mqtt_out_marked(void *data, ngx_int_t rc, ngx_iot_error_t *err)
+{
+    ngx_iot_mqtt_out_t  *out = data;
+
+    ngx_int_t                sent;
+    ngx_iot_mqtt_session_t  *s;
+
+    s = out->session;
+    out->busy = 0;
+
+    if (s == NULL) {
         ngx_iot_mqtt_out_free(out);
-        return (rc == NGX_DONE) ? NGX_OK : rc;
+        return;
     }
 
-    out->state = NGX_IOT_MQTT_SENT;
-    ngx_queue_insert_tail(&s->inflight, &out->queue);
-    s->ninflight++;
+    if (out->state == NGX_IOT_MQTT_DONE) {
+        ngx_queue_remove(&out->queue);
+        ngx_iot_mqtt_out_free(out);
+        return;
+    }
+
+    if (rc != NGX_OK) {
+        ngx_iot_mqtt_end(s, NGX_IOT_MQTT_UNAVAILABLE);
+        return;
+    }
+
+    if (out->state == NGX_IOT_MQTT_RECEIVED) {
+        out->state = NGX_IOT_MQTT_RELEASED;
+
+        if (ngx_iot_mqtt_ack(s, NGX_IOT_MQTT_PUBREL, out->packet_id, 0)
+            != NGX_OK)
+        {
+            ngx_iot_mqtt_gone(s);
+        }
+
+        return;
+    }
+
+    sent = ngx_iot_mqtt_out_write(s, out);
+
+    if (sent != NGX_OK) {
+        ngx_iot_mqtt_out_done(s, out);
+    }
+}
+
+
+ngx_int_t
+ngx_iot_mqtt_out_restore(ngx_iot_mqtt_session_t *s, ngx_iot_bus_message_t *msg,
+    ngx_uint_t qos, ngx_uint_t state, ngx_uint_t packet_id, uint32_t *ids,
+    ngx_uint_t nids)
+{
+    ngx_iot_mqtt_out_t  *out;
+
+    out = ngx_iot_mqtt_out_create(s, msg, qos,
+                                  msg->flags & NGX_IOT_BUS_RETAIN, ids, nids);
+    if (out == NULL) {
+        return NGX_ERROR;
+    }
+
+    s->restored = 1;
+
+    if (state && packet_id && ngx_iot_mqtt_out_find(s, packet_id) == NULL) {
+        out->packet_id = (uint16_t) packet_id;
+        out->dup = 1;
+    }
+
+    if (state == NGX_IOT_MQTT_MARK_RELEASED && out->packet_id) {
+        ngx_iot_bus_drop(out->msg);
+        out->msg = NULL;
+        out->state = NGX_IOT_MQTT_RELEASED;
+
+        ngx_queue_insert_tail(&s->inflight, &out->queue);
+        s->ninflight++;
+
+        return ngx_iot_mqtt_ack(s, NGX_IOT_MQTT_PUBREL, out->packet_id, 0);
+    }
+
+    ngx_queue_insert_tail(&s->waiting, &out->queue);
+    s->nqueued++;
+    s->queued_bytes += msg->payload.len;
 
     return NGX_OK;
 }
@@ -384,6 +583,10 @@ ngx_iot_mqtt_pump(ngx_iot_mqtt_session_t *s)
 
     if (!ngx_queue_empty(&s->scans)) {
         ngx_iot_mqtt_dirty(s);
+    }
+
+    if (s->durable && !s->drained && ngx_queue_empty(&s->waiting)) {
+        ngx_iot_mqtt_durable_fetch(s);
     }
 }
 
@@ -431,8 +634,32 @@ ngx_iot_mqtt_out_done(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_out_t *out)
     ngx_queue_remove(&out->queue);
     s->ninflight--;
 
-    ngx_iot_mqtt_out_free(out);
+    if (out->stored) {
+        if (out->msg) {
+            ngx_iot_bus_drop(out->msg);
+            out->msg = NULL;
+        }
+
+        out->state = NGX_IOT_MQTT_DONE;
+        ngx_queue_insert_tail(&s->marking, &out->queue);
+        ngx_iot_mqtt_out_mark(s, out, NGX_IOT_MQTT_MARK_DONE);
+
+    } else {
+        ngx_iot_mqtt_out_free(out);
+    }
+
     ngx_iot_mqtt_pump(s);
+}
+
+
+static void
+ngx_iot_mqtt_out_let_go(ngx_iot_mqtt_out_t *out)
+{
+    out->session = NULL;
+
+    if (!out->busy) {
+        ngx_iot_mqtt_out_free(out);
+    }
 }
 
 
@@ -447,7 +674,15 @@ ngx_iot_mqtt_out_detach(ngx_iot_mqtt_session_t *s)
         ngx_queue_remove(q);
 
         out = ngx_queue_data(q, ngx_iot_mqtt_out_t, queue);
-        ngx_iot_mqtt_out_free(out);
+        ngx_iot_mqtt_out_let_go(out);
+    }
+
+    while (!ngx_queue_empty(&s->marking)) {
+        q = ngx_queue_head(&s->marking);
+        ngx_queue_remove(q);
+
+        out = ngx_queue_data(q, ngx_iot_mqtt_out_t, queue);
+        ngx_iot_mqtt_out_let_go(out);
     }
 
     while (!ngx_queue_empty(&s->waiting)) {
@@ -515,12 +750,23 @@ ngx_iot_mqtt_on_pubrec(ngx_iot_mqtt_session_t *s,
 
     } else {
         reason = 0;
-        out->state = NGX_IOT_MQTT_RELEASED;
+
+        if (out->busy || out->state == NGX_IOT_MQTT_STORING) {
+            return NGX_OK;
+        }
 
         if (out->msg) {
             ngx_iot_bus_drop(out->msg);
             out->msg = NULL;
         }
+
+        if (out->stored && out->state != NGX_IOT_MQTT_RELEASED) {
+            out->state = NGX_IOT_MQTT_RECEIVED;
+            ngx_iot_mqtt_out_mark(s, out, NGX_IOT_MQTT_MARK_RELEASED);
+            return NGX_OK;
+        }
+
+        out->state = NGX_IOT_MQTT_RELEASED;
     }
 
     if (ngx_iot_mqtt_ack(s, NGX_IOT_MQTT_PUBREL, packet->packet_id, reason)

@@ -6,6 +6,7 @@
 
 #include "../core/ngx_iot_module.h"
 #include "ngx_iot_mqtt_session.h"
+#include "ngx_iot_mqtt_store.h"
 #include "ngx_iot_mqtt_tb.h"
 
 
@@ -54,6 +55,9 @@ ngx_iot_mqtt_module_init_process(ngx_cycle_t *cycle)
     ngx_iot_gauge(mqtt_retained, 0);
 
     if (ngx_iot_mqtt_retain_init_process(cycle) != NGX_OK
+        || ngx_iot_mqtt_store_init_process(cycle) != NGX_OK
+        || ngx_iot_mqtt_index_init_process(cycle) != NGX_OK
+        || ngx_iot_mqtt_durable_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_will_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_connect_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_tb_init_process(cycle) != NGX_OK

@@ -5,6 +5,7 @@
 
 
 #include "ngx_iot_mqtt_session.h"
+#include "ngx_iot_mqtt_store.h"
 
 
 #define NGX_IOT_MQTT_SCRATCH  4096
@@ -35,6 +36,16 @@ static ngx_iot_mqtt_in_t *ngx_iot_mqtt_in_find(ngx_iot_mqtt_session_t *s,
     ngx_uint_t packet_id);
 static void ngx_iot_mqtt_in_free(ngx_iot_mqtt_in_t *in);
 static void ngx_iot_mqtt_in_flush(ngx_iot_mqtt_session_t *s);
+static void ngx_iot_mqtt_route_retained(void *data, ngx_int_t rc,
+    ngx_iot_error_t *err);
+static void ngx_iot_mqtt_route_on(ngx_iot_bus_message_t *msg,
+    ngx_iot_mqtt_in_t *in);
+static void ngx_iot_mqtt_route_stored(ngx_iot_bus_message_t *msg,
+    ngx_iot_mqtt_in_t *in, ngx_int_t rc);
+static void ngx_iot_mqtt_route_bus(ngx_iot_bus_message_t *msg,
+    ngx_iot_mqtt_in_t *in);
+static void ngx_iot_mqtt_in_held(void *data, ngx_int_t rc,
+    ngx_iot_error_t *err);
 static void ngx_iot_mqtt_route_wait(ngx_iot_bus_message_t *msg,
     ngx_iot_mqtt_in_t *in);
 static void ngx_iot_mqtt_route_ready(void *data);
@@ -341,7 +352,19 @@ ngx_iot_mqtt_publish_normal(ngx_iot_mqtt_session_t *s,
 
     if (packet->qos == 2) {
         in->msg = msg;
-        ngx_iot_mqtt_in_ready(in, 0);
+
+        if (s->durable == 0) {
+            ngx_iot_mqtt_in_ready(in, 0);
+            return NGX_OK;
+        }
+
+        if (ngx_iot_mqtt_store_held(s->durable, in->packet_id, msg,
+                                    ngx_iot_mqtt_in_held, in)
+            != NGX_OK)
+        {
+            ngx_iot_mqtt_publish_done(in, NGX_IOT_MQTT_UNAVAILABLE);
+        }
+
         return NGX_OK;
     }
 
@@ -417,8 +440,159 @@ ngx_iot_mqtt_message(ngx_iot_mqtt_session_t *s, ngx_str_t *topic,
 }
 
 
+/* a message of QoS 2 has been written down: it is ours now */
+
+static void
+ngx_iot_mqtt_in_held(void *data, ngx_int_t rc, ngx_iot_error_t *err)
+{
+    ngx_iot_mqtt_in_t  *in = data;
+
+    if (rc == NGX_OK) {
+        in->stored = 1;
+        ngx_iot_mqtt_in_ready(in, 0);
+        return;
+    }
+
+    ngx_iot_mqtt_publish_done(in, NGX_IOT_MQTT_UNAVAILABLE);
+}
+
+
+ngx_int_t
+ngx_iot_mqtt_in_restore(ngx_iot_mqtt_session_t *s, ngx_uint_t packet_id,
+    ngx_iot_bus_message_t *msg)
+{
+    ngx_iot_mqtt_in_t  *in;
+
+    in = ngx_iot_mqtt_in_create(s, packet_id, NGX_IOT_MQTT_PUBREC);
+
+    if (in == NULL) {
+        ngx_iot_bus_drop(msg);
+        return NGX_ERROR;
+    }
+
+    s->npending--;
+
+    in->msg = msg;
+    in->stored = 1;
+    in->state = NGX_IOT_MQTT_IN_HELD;
+
+    return NGX_OK;
+}
+
+
+/*
+ * First the retained message is written, then the rows of stored sessions;
+ * when that is committed, the message goes over the bus.
+ */
+
 void
 ngx_iot_mqtt_route(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in)
+{
+    ngx_int_t              rc;
+    ngx_iot_mqtt_retry_t  *retry;
+
+    if (!(msg->flags & NGX_IOT_BUS_RETAIN)) {
+        ngx_iot_mqtt_route_on(msg, in);
+        return;
+    }
+
+    ngx_iot_mqtt_retain(msg);
+
+    if (msg->qos == 0 || in == NULL) {
+        (void) ngx_iot_mqtt_store_retained(msg, NULL, NULL);
+        ngx_iot_mqtt_route_on(msg, in);
+        return;
+    }
+
+    retry = ngx_calloc(sizeof(ngx_iot_mqtt_retry_t), ngx_cycle->log);
+    rc = NGX_ERROR;
+
+    if (retry) {
+        retry->msg = msg;
+        retry->in = in;
+
+        rc = ngx_iot_mqtt_store_retained(msg, ngx_iot_mqtt_route_retained,
+                                         retry);
+    }
+
+    if (rc != NGX_OK) {
+        if (retry) {
+            ngx_free(retry);
+        }
+
+        ngx_iot_bus_drop(msg);
+        ngx_iot_mqtt_publish_done(in, NGX_IOT_MQTT_UNAVAILABLE);
+    }
+}
+
+
+static void
+ngx_iot_mqtt_route_retained(void *data, ngx_int_t rc, ngx_iot_error_t *err)
+{
+    ngx_iot_mqtt_retry_t  *retry = data;
+
+    if (rc == NGX_OK) {
+        ngx_iot_mqtt_route_on(retry->msg, retry->in);
+
+    } else {
+        ngx_iot_bus_drop(retry->msg);
+        ngx_iot_mqtt_publish_done(retry->in, NGX_IOT_MQTT_UNAVAILABLE);
+    }
+
+    ngx_free(retry);
+}
+
+
+static void
+ngx_iot_mqtt_route_on(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in)
+{
+    ngx_int_t  rc;
+
+    rc = NGX_DECLINED;
+
+    if (msg->qos) {
+        rc = ngx_iot_mqtt_store_message(msg, in, ngx_iot_mqtt_route_stored);
+    }
+
+    switch (rc) {
+
+    case NGX_DECLINED:
+        ngx_iot_mqtt_route_bus(msg, in);
+        return;
+
+    case NGX_AGAIN:
+        ngx_iot_bus_drop(msg);
+        return;
+
+    default: /* NGX_ERROR */
+        ngx_iot_bus_drop(msg);
+
+        if (in) {
+            ngx_iot_mqtt_publish_done(in, NGX_IOT_MQTT_UNAVAILABLE);
+        }
+    }
+}
+
+
+static void
+ngx_iot_mqtt_route_stored(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in,
+    ngx_int_t rc)
+{
+    if (rc == NGX_OK) {
+        ngx_iot_mqtt_route_bus(msg, in);
+        return;
+    }
+
+    ngx_iot_bus_drop(msg);
+
+    if (in) {
+        ngx_iot_mqtt_publish_done(in, NGX_IOT_MQTT_UNAVAILABLE);
+    }
+}
+
+
+static void
+ngx_iot_mqtt_route_bus(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in)
 {
     ngx_int_t   rc;
     ngx_uint_t  matched;
@@ -432,8 +606,8 @@ ngx_iot_mqtt_route(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in)
         return;
     }
 
-    if (rc == NGX_OK && (msg->flags & NGX_IOT_BUS_RETAIN)) {
-        ngx_iot_mqtt_retain(msg);
+    if (msg->flags & NGX_IOT_MQTT_STORED) {
+        matched = 1;
     }
 
     ngx_iot_bus_drop(msg);
@@ -502,7 +676,7 @@ ngx_iot_mqtt_route_ready(void *data)
         ngx_iot_mqtt_unblock(s);
     }
 
-    ngx_iot_mqtt_route(msg, in);
+    ngx_iot_mqtt_route_bus(msg, in);
 }
 
 
@@ -593,6 +767,11 @@ ngx_iot_mqtt_in_ready(ngx_iot_mqtt_in_t *in, ngx_uint_t reason)
         {
             ngx_iot_mqtt_gone(s);
             return;
+        }
+
+        if (in->stored && s->durable) {
+            (void) ngx_iot_mqtt_store_held(s->durable, in->packet_id, NULL,
+                                           NULL, NULL);
         }
 
         ngx_iot_mqtt_in_free(in);

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_iot_mqtt_session.h"
+#include "ngx_iot_mqtt_store.h"
 
 
 /*
@@ -62,8 +62,6 @@ static ngx_rbtree_node_t     ngx_iot_mqtt_tenants_sentinel;
 static ngx_iot_bus_client_t  ngx_iot_mqtt_retain_client;
 static ngx_uint_t            ngx_iot_mqtt_retain_open;
 
-static u_char     ngx_iot_mqtt_retain_tenant[NGX_IOT_UUID_TEXT + 1] =
-    "mqtt................................";
 static ngx_str_t  ngx_iot_mqtt_retain_topic = ngx_string("retain");
 
 
@@ -76,7 +74,7 @@ ngx_iot_mqtt_retain_init_process(ngx_cycle_t *cycle)
                     ngx_str_rbtree_insert_value);
 
     if (ngx_iot_bus_client_open(&ngx_iot_mqtt_retain_client,
-                                ngx_iot_mqtt_retain_tenant,
+                                ngx_iot_mqtt_own_tenant,
                                 ngx_iot_mqtt_retained_change, NULL)
         != NGX_OK)
     {
@@ -112,9 +110,9 @@ ngx_iot_mqtt_retain(ngx_iot_bus_message_t *msg)
     }
 
     payload.data = NULL;
-    payload.len = NGX_IOT_UUID_TEXT + 2 + msg->topic.len + msg->payload.len;
+    payload.len = NGX_IOT_UUID_TEXT + 3 + msg->topic.len + msg->payload.len;
 
-    change = ngx_iot_bus_message(ngx_iot_mqtt_retain_tenant,
+    change = ngx_iot_bus_message(ngx_iot_mqtt_own_tenant,
                                  &ngx_iot_mqtt_retain_topic, &payload,
                                  &msg->properties, &msg->publisher);
     if (change == NULL) {
@@ -122,22 +120,20 @@ ngx_iot_mqtt_retain(ngx_iot_bus_message_t *msg)
     }
 
     p = ngx_cpymem(change->payload.data, msg->tenant, NGX_IOT_UUID_TEXT);
+    *p++ = (u_char) msg->qos;
     *p++ = (u_char) (msg->topic.len >> 8);
     *p++ = (u_char) msg->topic.len;
     p = ngx_cpymem(p, msg->topic.data, msg->topic.len);
     ngx_memcpy(p, msg->payload.data, msg->payload.len);
 
-    change->qos = msg->qos;
+    /* the change itself must not be dropped on a full ring */
+
+    change->qos = 1;
     change->flags = msg->flags;
     change->published = msg->published;
     change->expires = msg->expires;
 
-    if (ngx_iot_bus_publish(change, NULL) == NGX_BUSY) {
-        ngx_iot_mqtt_route(change, NULL);
-        return;
-    }
-
-    ngx_iot_bus_drop(change);
+    ngx_iot_mqtt_tell(change);
 }
 
 
@@ -150,7 +146,7 @@ ngx_iot_mqtt_retained_change(ngx_iot_bus_client_t *client,
     ngx_str_t               topic, payload;
     ngx_iot_bus_message_t  *copy;
 
-    head = NGX_IOT_UUID_TEXT + 2;
+    head = NGX_IOT_UUID_TEXT + 3;
 
     if (msg->payload.len < head) {
         return NGX_ERROR;
@@ -158,8 +154,8 @@ ngx_iot_mqtt_retained_change(ngx_iot_bus_client_t *client,
 
     p = msg->payload.data + NGX_IOT_UUID_TEXT;
 
-    topic.len = p[0] << 8 | p[1];
-    topic.data = p + 2;
+    topic.len = p[1] << 8 | p[2];
+    topic.data = p + 3;
 
     if (msg->payload.len < head + topic.len) {
         return NGX_ERROR;
@@ -174,7 +170,7 @@ ngx_iot_mqtt_retained_change(ngx_iot_bus_client_t *client,
         return NGX_ERROR;
     }
 
-    copy->qos = msg->qos;
+    copy->qos = msg->payload.data[NGX_IOT_UUID_TEXT];
     copy->flags = msg->flags;
     copy->published = msg->published;
     copy->expires = msg->expires;

@@ -5,6 +5,7 @@
 
 
 #include "ngx_iot_mqtt_session.h"
+#include "ngx_iot_mqtt_store.h"
 
 
 /* read at once, shared by all connections of the worker */
@@ -131,6 +132,7 @@ ngx_iot_mqtt_create(ngx_connection_t *c, ngx_iot_mqtt_conf_t *conf,
     ngx_queue_init(&s->waiting);
     ngx_queue_init(&s->receiving);
     ngx_queue_init(&s->scans);
+    ngx_queue_init(&s->marking);
     ngx_queue_insert_tail(&ngx_iot_mqtt_sessions, &s->all);
     ngx_iot_mqtt_nsessions++;
 
@@ -726,7 +728,10 @@ ngx_iot_mqtt_detach(ngx_iot_mqtt_session_t *s)
                       ngx_iot_metrics->mqtt_subscriptions - s->nsubs);
     }
 
+    ngx_iot_mqtt_change_detach(s);
+    ngx_iot_mqtt_durable_cancel(s);
     ngx_iot_mqtt_will_fire(s);
+    ngx_iot_mqtt_durable_leave(s);
     ngx_iot_mqtt_out_detach(s);
     ngx_iot_mqtt_in_detach(s);
 

@@ -36,6 +36,7 @@ typedef struct ngx_iot_mqtt_in_s       ngx_iot_mqtt_in_t;
 typedef struct ngx_iot_mqtt_topics_s   ngx_iot_mqtt_topics_t;
 
 typedef struct ngx_iot_mqtt_connecting_s  ngx_iot_mqtt_connecting_t;
+typedef struct ngx_iot_mqtt_change_s      ngx_iot_mqtt_change_t;
 
 
 typedef struct {
@@ -86,6 +87,7 @@ struct ngx_iot_mqtt_page_s {
 #define NGX_IOT_MQTT_SENT      2
 #define NGX_IOT_MQTT_RECEIVED  3        /* PUBREC is being recorded */
 #define NGX_IOT_MQTT_RELEASED  4        /* PUBREL sent */
+#define NGX_IOT_MQTT_DONE      5        /* its row is being deleted */
 
 struct ngx_iot_mqtt_out_s {
     ngx_queue_t              queue;
@@ -207,11 +209,15 @@ struct ngx_iot_mqtt_session_s {
     uint16_t                         alias_maximum;
 
     ngx_iot_mqtt_connecting_t       *connecting;    /* while it is not up */
+    ngx_iot_mqtt_change_t           *change;        /* being written */
     uint64_t                         ref;           /* in the registry */
     uint64_t                         durable;       /* row, 0: none */
+    uint64_t                         epoch;         /* of its owners */
+    void                            *opening;
+    ngx_iot_db_call_t               *fetching;
+    ngx_queue_t                      marking;       /* done, to be deleted */
     uint32_t                         expiry;
     uint32_t                         max_packet;    /* theirs */
-    uint32_t                         writes;        /* rows on their way */
     ngx_msec_t                       keep_alive;
     ngx_msec_t                       seen;
 
@@ -229,6 +235,7 @@ struct ngx_iot_mqtt_session_s {
     unsigned                         bus_open:1;
     unsigned                         drained:1;     /* all stored was sent */
     unsigned                         more:1;        /* stored meanwhile */
+    unsigned                         restored:1;
     unsigned                         detached:1;
     unsigned                         kicked:1;
     unsigned                         eof:1;
@@ -394,6 +401,10 @@ void ngx_iot_mqtt_route(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in);
 void ngx_iot_mqtt_in_ready(ngx_iot_mqtt_in_t *in, ngx_uint_t reason);
 void ngx_iot_mqtt_in_detach(ngx_iot_mqtt_session_t *s);
 
+/* QoS 2 that was acknowledged on a former connection; takes the reference */
+ngx_int_t ngx_iot_mqtt_in_restore(ngx_iot_mqtt_session_t *s,
+    ngx_uint_t packet_id, ngx_iot_bus_message_t *msg);
+
 
 /* --- ngx_iot_mqtt_inflight.c --- */
 
@@ -405,10 +416,20 @@ ngx_int_t ngx_iot_mqtt_send_message(ngx_iot_mqtt_session_t *s,
     ngx_iot_bus_message_t *msg, ngx_uint_t qos, ngx_uint_t retain,
     uint32_t *ids, ngx_uint_t nids);
 
+/* A row of the store, in the state that it had. */
+ngx_int_t ngx_iot_mqtt_out_restore(ngx_iot_mqtt_session_t *s,
+    ngx_iot_bus_message_t *msg, ngx_uint_t qos, ngx_uint_t state,
+    ngx_uint_t packet_id, uint32_t *ids, ngx_uint_t nids);
+
 /* Fill the window from what waits. */
 void ngx_iot_mqtt_pump(ngx_iot_mqtt_session_t *s);
 void ngx_iot_mqtt_out_detach(ngx_iot_mqtt_session_t *s);
 ngx_uint_t ngx_iot_mqtt_room_left(ngx_iot_mqtt_session_t *s);
+
+
+/* --- ngx_iot_mqtt_subscribe.c --- */
+
+void ngx_iot_mqtt_change_detach(ngx_iot_mqtt_session_t *s);
 
 
 /* --- ngx_iot_mqtt_retain.c --- */

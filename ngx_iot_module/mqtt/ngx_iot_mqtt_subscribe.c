@@ -5,11 +5,43 @@
 
 
 #include "ngx_iot_mqtt_session.h"
+#include "ngx_iot_mqtt_store.h"
 
 
-static ngx_uint_t ngx_iot_mqtt_subscribe_one(ngx_iot_mqtt_session_t *s,
+/* one filter of a SUBSCRIBE or UNSUBSCRIBE */
+
+typedef struct {
+    ngx_iot_mqtt_change_t   *change;
+    ngx_iot_bus_sub_t       *sub;
+    ngx_uint_t               reason;
+    ngx_uint_t               scan;      /* retained messages follow */
+} ngx_iot_mqtt_item_t;
+
+struct ngx_iot_mqtt_change_s {
+    ngx_iot_mqtt_session_t  *session;
+    ngx_iot_mqtt_item_t     *items;
+    u_char                  *reasons;
+    ngx_uint_t               n;
+    ngx_uint_t               pending;
+    ngx_uint_t               type;
+    ngx_uint_t               packet_id;
+};
+
+
+static ngx_iot_mqtt_change_t *ngx_iot_mqtt_change_create(
+    ngx_iot_mqtt_session_t *s, ngx_uint_t type,
+    ngx_iot_mqtt_packet_t *packet);
+static void ngx_iot_mqtt_change_write(ngx_iot_mqtt_change_t *change,
+    ngx_iot_mqtt_item_t *item, ngx_str_t *filter);
+static void ngx_iot_mqtt_change_done(void *data, ngx_int_t rc);
+static ngx_int_t ngx_iot_mqtt_change_end(ngx_iot_mqtt_change_t *change);
+static ngx_int_t ngx_iot_mqtt_change_answer(ngx_iot_mqtt_change_t *change);
+static void ngx_iot_mqtt_subscribe_one(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_subscription_t *subscription, uint32_t id,
-    ngx_iot_bus_sub_t **scan);
+    ngx_iot_mqtt_item_t *item);
+static ngx_uint_t ngx_iot_mqtt_subscribe_try(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_subscription_t *subscription, uint32_t id,
+    ngx_iot_mqtt_item_t *item);
 static ngx_uint_t ngx_iot_mqtt_subscribe_dialect(ngx_iot_mqtt_session_t *s,
     ngx_str_t *filter, ngx_uint_t qos);
 static ngx_uint_t ngx_iot_mqtt_unsubscribe_one(ngx_iot_mqtt_session_t *s,
@@ -22,12 +54,10 @@ ngx_int_t
 ngx_iot_mqtt_on_subscribe(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_packet_t *packet)
 {
-    u_char                       *cursor, *reasons;
+    u_char                       *cursor;
     uint32_t                      id;
-    ngx_int_t                     rc;
-    ngx_uint_t                    i, n;
-    ngx_iot_bus_sub_t           **scans;
     ngx_iot_topic_share_t         share;
+    ngx_iot_mqtt_change_t        *change;
     ngx_iot_mqtt_subscription_t   subscription;
 
     id = 0;
@@ -55,46 +85,198 @@ ngx_iot_mqtt_on_subscribe(ngx_iot_mqtt_session_t *s,
         }
     }
 
-    scans = ngx_calloc(packet->count * (sizeof(ngx_iot_bus_sub_t *) + 1),
-                       s->connection->log);
-    if (scans == NULL) {
+    change = ngx_iot_mqtt_change_create(s, NGX_IOT_MQTT_SUBACK, packet);
+    if (change == NULL) {
         return NGX_IOT_MQTT_UNSPECIFIED;
     }
 
-    reasons = (u_char *) (scans + packet->count);
     cursor = NULL;
-    n = 0;
 
-    while (n < packet->count
+    while (change->n < packet->count
            && ngx_iot_mqtt_next_subscription(packet, &cursor, &subscription)
               == NGX_OK)
     {
-        reasons[n] = (u_char) ngx_iot_mqtt_subscribe_one(s, &subscription, id,
-                                                         &scans[n]);
-        n++;
+        ngx_iot_mqtt_subscribe_one(s, &subscription, id,
+                                   &change->items[change->n]);
+
+        ngx_iot_mqtt_change_write(change, &change->items[change->n], NULL);
+        change->n++;
     }
 
-    rc = ngx_iot_mqtt_answer(s, NGX_IOT_MQTT_SUBACK, packet->packet_id,
-                             reasons, n);
+    return ngx_iot_mqtt_change_end(change);
+}
+
+
+/* SUBACK and UNSUBACK of a stored session wait until its rows are written */
+
+static ngx_iot_mqtt_change_t *
+ngx_iot_mqtt_change_create(ngx_iot_mqtt_session_t *s, ngx_uint_t type,
+    ngx_iot_mqtt_packet_t *packet)
+{
+    ngx_iot_mqtt_change_t  *change;
+
+    change = ngx_calloc(sizeof(ngx_iot_mqtt_change_t)
+                        + packet->count * (sizeof(ngx_iot_mqtt_item_t) + 1),
+                        s->connection->log);
+    if (change == NULL) {
+        return NULL;
+    }
+
+    change->session = s;
+    change->type = type;
+    change->packet_id = packet->packet_id;
+    change->pending = 1;
+    change->items = (ngx_iot_mqtt_item_t *) (change + 1);
+    change->reasons = (u_char *) (change->items + packet->count);
+
+    return change;
+}
+
+
+static void
+ngx_iot_mqtt_change_write(ngx_iot_mqtt_change_t *change,
+    ngx_iot_mqtt_item_t *item, ngx_str_t *filter)
+{
+    ngx_int_t                rc;
+    ngx_iot_mqtt_session_t  *s;
+
+    s = change->session;
+    item->change = change;
+
+    if (s->durable == 0 || item->reason >= 0x80) {
+        return;
+    }
+
+    if (filter) {
+        rc = ngx_iot_mqtt_durable_unsubscribe(s, filter,
+                                              ngx_iot_mqtt_change_done, item);
+
+    } else {
+        if (item->sub == NULL || item->sub->group.len) {
+            return;
+        }
+
+        rc = ngx_iot_mqtt_durable_subscribe(s, item->sub,
+                                            ngx_iot_mqtt_change_done, item);
+    }
 
     if (rc == NGX_OK) {
-        for (i = 0; i < n; i++) {
-            if (scans[i]) {
-                ngx_iot_mqtt_retained_send(s, scans[i]);
-            }
+        change->pending++;
+
+    } else {
+        item->reason = NGX_IOT_MQTT_IMPLEMENTATION;
+    }
+}
+
+
+static void
+ngx_iot_mqtt_change_done(void *data, ngx_int_t rc)
+{
+    ngx_iot_mqtt_item_t  *item = data;
+
+    ngx_int_t                reason;
+    ngx_iot_mqtt_change_t   *change;
+    ngx_iot_mqtt_session_t  *s;
+
+    change = item->change;
+
+    if (rc != NGX_OK) {
+        item->reason = NGX_IOT_MQTT_IMPLEMENTATION;
+    }
+
+    if (--change->pending) {
+        return;
+    }
+
+    s = change->session;
+
+    if (s == NULL) {
+        ngx_free(change);
+        return;
+    }
+
+    s->change = NULL;
+    reason = ngx_iot_mqtt_change_answer(change);
+
+    if (reason != NGX_OK) {
+        ngx_iot_mqtt_end(s, reason);
+        return;
+    }
+
+    ngx_iot_mqtt_unblock(s);
+}
+
+
+static ngx_int_t
+ngx_iot_mqtt_change_end(ngx_iot_mqtt_change_t *change)
+{
+    if (--change->pending) {
+        change->session->change = change;
+        change->session->blocked = 1;
+        return NGX_OK;
+    }
+
+    return ngx_iot_mqtt_change_answer(change);
+}
+
+
+static ngx_int_t
+ngx_iot_mqtt_change_answer(ngx_iot_mqtt_change_t *change)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               i;
+    ngx_iot_mqtt_session_t  *s;
+
+    s = change->session;
+
+    for (i = 0; i < change->n; i++) {
+        change->reasons[i] = change->items[i].reason;
+    }
+
+    rc = ngx_iot_mqtt_answer(s, change->type, change->packet_id,
+                             change->reasons, change->n);
+
+    for (i = 0; rc == NGX_OK && i < change->n; i++) {
+        if (change->items[i].scan && change->items[i].reason < 0x80) {
+            ngx_iot_mqtt_retained_send(s, change->items[i].sub);
         }
     }
 
-    ngx_free(scans);
+    ngx_free(change);
 
     return rc;
 }
 
 
-static ngx_uint_t
+/* the session goes, the rows are written all the same */
+
+void
+ngx_iot_mqtt_change_detach(ngx_iot_mqtt_session_t *s)
+{
+    ngx_iot_mqtt_change_t  *change;
+
+    change = s->change;
+
+    if (change) {
+        change->session = NULL;
+        s->change = NULL;
+    }
+}
+
+
+static void
 ngx_iot_mqtt_subscribe_one(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_subscription_t *subscription, uint32_t id,
-    ngx_iot_bus_sub_t **scan)
+    ngx_iot_mqtt_item_t *item)
+{
+    item->reason = ngx_iot_mqtt_subscribe_try(s, subscription, id, item);
+}
+
+
+static ngx_uint_t
+ngx_iot_mqtt_subscribe_try(ngx_iot_mqtt_session_t *s,
+    ngx_iot_mqtt_subscription_t *subscription, uint32_t id,
+    ngx_iot_mqtt_item_t *item)
 {
     ngx_int_t               rc;
     ngx_uint_t              qos, options, handling, fresh;
@@ -169,11 +351,9 @@ ngx_iot_mqtt_subscribe_one(ngx_iot_mqtt_session_t *s,
         sub->options |= NGX_IOT_MQTT_SUB_AS_PUBLISHED;
     }
 
-    if (share.group.len == 0
-        && (handling == 0 || (handling == 1 && fresh)))
-    {
-        *scan = sub;
-    }
+    item->sub = sub;
+    item->scan = share.group.len == 0
+                 && (handling == 0 || (handling == 1 && fresh));
 
     return qos;
 }
@@ -209,33 +389,33 @@ ngx_int_t
 ngx_iot_mqtt_on_unsubscribe(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_packet_t *packet)
 {
-    u_char                       *cursor, *reasons;
-    ngx_int_t                     rc;
-    ngx_uint_t                    n;
+    u_char                       *cursor;
+    ngx_str_t                    *filter;
+    ngx_iot_mqtt_item_t          *item;
+    ngx_iot_mqtt_change_t        *change;
     ngx_iot_mqtt_subscription_t   subscription;
 
-    reasons = ngx_alloc(packet->count + 1, s->connection->log);
-    if (reasons == NULL) {
+    change = ngx_iot_mqtt_change_create(s, NGX_IOT_MQTT_UNSUBACK, packet);
+    if (change == NULL) {
         return NGX_IOT_MQTT_UNSPECIFIED;
     }
 
     cursor = NULL;
-    n = 0;
+    filter = &subscription.filter;
 
-    while (n < packet->count
+    while (change->n < packet->count
            && ngx_iot_mqtt_next_subscription(packet, &cursor, &subscription)
               == NGX_OK)
     {
-        reasons[n++] = (u_char)
-                       ngx_iot_mqtt_unsubscribe_one(s, &subscription.filter);
+        item = &change->items[change->n++];
+        item->reason = ngx_iot_mqtt_unsubscribe_one(s, filter);
+
+        if (item->reason == NGX_IOT_MQTT_SUCCESS) {
+            ngx_iot_mqtt_change_write(change, item, filter);
+        }
     }
 
-    rc = ngx_iot_mqtt_answer(s, NGX_IOT_MQTT_UNSUBACK, packet->packet_id,
-                             reasons, n);
-
-    ngx_free(reasons);
-
-    return rc;
+    return ngx_iot_mqtt_change_end(change);
 }
 
 

@@ -1,0 +1,341 @@
+
+--
+-- Copyright (C) the ngx_iot authors
+--
+-- The store of the MQTT broker.  The broker is trusted with all tenants, so
+-- these functions run as the owner; they are called by workers only, never
+-- with text of a client as anything but a value.
+
+
+-- A session begins or goes on.  clean drops what was there.  present: there
+-- was one, and it is the same identity's.
+
+CREATE OR REPLACE FUNCTION iot.mqtt_open(tenant uuid, client text,
+    who text, clean boolean, lasts bigint)
+RETURNS TABLE (nr bigint, epoch bigint, present boolean)
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    found_nr bigint;
+BEGIN
+    DELETE FROM iot.mqtt_session s
+     WHERE s.tenant_id = mqtt_open.tenant AND s.client_id = mqtt_open.client
+           AND (mqtt_open.clean OR s.identity <> mqtt_open.who
+                OR s.expires_at <= iot.now_ms());
+
+    IF mqtt_open.lasts = 0 THEN
+        RETURN QUERY SELECT 0::bigint, 0::bigint, false;
+        RETURN;
+    END IF;
+
+    UPDATE iot.mqtt_session s
+       SET epoch = s.epoch + 1, connected = true, expires_at = NULL,
+           expiry = mqtt_open.lasts
+     WHERE s.tenant_id = mqtt_open.tenant AND s.client_id = mqtt_open.client
+    RETURNING s.nr INTO found_nr;
+
+    IF found_nr IS NOT NULL THEN
+        RETURN QUERY SELECT s.nr, s.epoch, true FROM iot.mqtt_session s
+                      WHERE s.nr = found_nr;
+        RETURN;
+    END IF;
+
+    RETURN QUERY
+        INSERT INTO iot.mqtt_session AS s (tenant_id, client_id, identity,
+                                           expiry)
+        VALUES (mqtt_open.tenant, mqtt_open.client, mqtt_open.who,
+                mqtt_open.lasts)
+        RETURNING s.nr, s.epoch, false;
+END
+$$;
+
+
+-- The connection has ended; not if somebody has opened the session since.
+
+CREATE OR REPLACE FUNCTION iot.mqtt_close(session bigint, age bigint,
+    lasts bigint)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    IF mqtt_close.lasts = 0 THEN
+        DELETE FROM iot.mqtt_session s
+         WHERE s.nr = mqtt_close.session AND s.epoch = mqtt_close.age;
+        RETURN FOUND;
+    END IF;
+
+    UPDATE iot.mqtt_session s
+       SET connected = false, expiry = mqtt_close.lasts,
+           expires_at = CASE WHEN mqtt_close.lasts < 4294967295
+                             THEN iot.now_ms() + mqtt_close.lasts * 1000 END
+     WHERE s.nr = mqtt_close.session AND s.epoch = mqtt_close.age;
+
+    RETURN false;
+END
+$$;
+
+
+-- Everything that a worker has to know of when it starts.
+
+CREATE OR REPLACE FUNCTION iot.mqtt_sessions()
+RETURNS TABLE (nr bigint, tenant text, client text, filter text,
+    options integer, id bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+        SELECT s.nr, s.tenant_id::text, s.client_id, b.filter, b.options, b.id
+          FROM iot.mqtt_session s
+          LEFT JOIN iot.mqtt_subscription b ON b.session = s.nr
+         ORDER BY s.nr;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION iot.mqtt_retained_all()
+RETURNS TABLE (tenant text, topic text, qos smallint, flags integer,
+    payload bytea, props bytea, publisher text, published bigint,
+    expires bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+        SELECT r.tenant_id::text, r.topic, r.qos, r.flags, r.payload, r.props,
+               r.publisher, r.published, r.expires
+          FROM iot.mqtt_retained r
+         WHERE r.expires = 0 OR r.expires > iot.now_ms();
+END
+$$;
+
+
+-- Subscriptions of a session: written before SUBACK and UNSUBACK.
+
+CREATE OR REPLACE FUNCTION iot.mqtt_subscribe(session bigint,
+    filter text, options integer, id bigint)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    INSERT INTO iot.mqtt_subscription AS b (session, filter, options, id)
+    SELECT s.nr, mqtt_subscribe.filter, mqtt_subscribe.options,
+           mqtt_subscribe.id
+      FROM iot.mqtt_session s
+     WHERE s.nr = mqtt_subscribe.session
+        ON CONFLICT ON CONSTRAINT mqtt_subscription_pkey DO UPDATE
+       SET options = EXCLUDED.options, id = EXCLUDED.id;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION iot.mqtt_unsubscribe(session bigint, filter text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    DELETE FROM iot.mqtt_subscription b
+     WHERE b.session = mqtt_unsubscribe.session
+           AND b.filter = mqtt_unsubscribe.filter;
+END
+$$;
+
+
+-- Messages for sessions, in groups.  A session that has gone, or that has its
+-- share of them already, gets none.
+
+CREATE OR REPLACE FUNCTION iot.mqtt_store(sessions bigint[], ids bigint[],
+    qoss smallint[], flagss integer[], subs bytea[], topics text[],
+    payloads bytea[], propss bytea[], publishers text[], times bigint[],
+    expiries bigint[], limits integer[])
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    INSERT INTO iot.mqtt_queue (session, id, qos, flags, ids, topic, payload,
+                                props, publisher, published, expires)
+    SELECT n.session, n.id, n.qos, n.flags, n.subs, n.topic, n.payload,
+           n.props, n.publisher, n.published, n.expires
+      FROM unnest(sessions, ids, qoss, flagss, subs, topics, payloads, propss,
+                  publishers, times, expiries, limits)
+           AS n (session, id, qos, flags, subs, topic, payload, props,
+                 publisher, published, expires, most)
+     WHERE EXISTS (SELECT FROM iot.mqtt_session s WHERE s.nr = n.session)
+           AND (n.most = 0
+                OR (SELECT count(*) FROM iot.mqtt_queue q
+                     WHERE q.session = n.session) < n.most)
+        ON CONFLICT DO NOTHING;
+END
+$$;
+
+
+-- What became of them: 1 sent, 2 released, 3 done.
+
+CREATE OR REPLACE FUNCTION iot.mqtt_mark(sessions bigint[], numbers bigint[],
+    packet_ids integer[], states smallint[])
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    DELETE FROM iot.mqtt_queue q
+     USING unnest(sessions, numbers, states) AS n (session, id, state)
+     WHERE q.session = n.session AND q.id = n.id AND n.state = 3;
+
+    UPDATE iot.mqtt_queue q
+       SET packet_id = n.packet_id, state = n.state
+      FROM unnest(sessions, numbers, packet_ids, states)
+           AS n (session, id, packet_id, state)
+     WHERE q.session = n.session AND q.id = n.id AND n.state < 3;
+END
+$$;
+
+
+-- What waits for a session, without what its worker has in hand already.
+
+CREATE OR REPLACE FUNCTION iot.mqtt_queued(session bigint, known bigint[],
+    most integer)
+RETURNS TABLE (id bigint, qos smallint, state smallint, packet_id integer,
+    flags integer, ids bytea, topic text, payload bytea, props bytea,
+    publisher text, published bigint, expires bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+        SELECT q.id, q.qos, q.state, q.packet_id, q.flags, q.ids, q.topic,
+               q.payload, q.props, q.publisher, q.published, q.expires
+          FROM iot.mqtt_queue q
+         WHERE q.session = mqtt_queued.session
+               AND NOT (q.id = ANY (mqtt_queued.known))
+         ORDER BY (q.state = 0), q.id
+         LIMIT mqtt_queued.most;
+END
+$$;
+
+
+-- QoS 2 from the client; state 0: released, forget it.
+
+CREATE OR REPLACE FUNCTION iot.mqtt_receive(sessions bigint[],
+    packet_ids integer[], states smallint[], flagss integer[],
+    topics text[], payloads bytea[], propss bytea[], times bigint[],
+    expiries bigint[])
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    DELETE FROM iot.mqtt_received r
+     USING unnest(sessions, packet_ids, states)
+           AS n (session, packet_id, state)
+     WHERE r.session = n.session AND r.packet_id = n.packet_id
+           AND n.state = 0;
+
+    INSERT INTO iot.mqtt_received AS r (session, packet_id, flags, topic,
+                                        payload, props, published, expires)
+    SELECT n.session, n.packet_id, n.flags, n.topic, n.payload, n.props,
+           n.published, n.expires
+      FROM unnest(sessions, packet_ids, states, flagss, topics, payloads,
+                  propss, times, expiries)
+           AS n (session, packet_id, state, flags, topic, payload, props,
+                 published, expires)
+     WHERE n.state <> 0
+           AND EXISTS (SELECT FROM iot.mqtt_session s WHERE s.nr = n.session)
+        ON CONFLICT ON CONSTRAINT mqtt_received_pkey DO UPDATE
+       SET flags = EXCLUDED.flags, topic = EXCLUDED.topic,
+           payload = EXCLUDED.payload, props = EXCLUDED.props,
+           published = EXCLUDED.published, expires = EXCLUDED.expires;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION iot.mqtt_held(session bigint)
+RETURNS TABLE (packet_id integer, flags integer, topic text, payload bytea,
+    props bytea, published bigint, expires bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+        SELECT r.packet_id, r.flags, r.topic, r.payload, r.props, r.published,
+               r.expires
+          FROM iot.mqtt_received r
+         WHERE r.session = mqtt_held.session
+         ORDER BY r.packet_id;
+END
+$$;
+
+
+-- Retained messages; without payload the old one goes.  Of several changes of
+-- one topic the last counts.
+
+CREATE OR REPLACE FUNCTION iot.mqtt_retain(tenants uuid[], topics text[],
+    qoss smallint[], flagss integer[], payloads bytea[], propss bytea[],
+    publishers text[], times bigint[], expiries bigint[])
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    WITH change AS (
+        SELECT DISTINCT ON (n.tenant, n.topic) n.*
+          FROM unnest(tenants, topics, qoss, flagss, payloads, propss,
+                      publishers, times, expiries) WITH ORDINALITY
+               AS n (tenant, topic, qos, flags, payload, props, publisher,
+                     published, expires, ord)
+         ORDER BY n.tenant, n.topic, n.published DESC, n.ord DESC
+    ), gone AS (
+        DELETE FROM iot.mqtt_retained r
+         USING change n
+         WHERE r.tenant_id = n.tenant AND r.topic = n.topic
+               AND n.payload IS NULL AND r.published <= n.published
+    )
+    INSERT INTO iot.mqtt_retained AS r (tenant_id, topic, qos, flags, payload,
+                                        props, publisher, published, expires)
+    SELECT n.tenant, n.topic, n.qos, n.flags, n.payload, n.props, n.publisher,
+           n.published, n.expires
+      FROM change n
+     WHERE n.payload IS NOT NULL
+           AND EXISTS (SELECT FROM iot.tenant t WHERE t.id = n.tenant)
+        ON CONFLICT ON CONSTRAINT mqtt_retained_pkey DO UPDATE
+       SET qos = EXCLUDED.qos, flags = EXCLUDED.flags,
+           payload = EXCLUDED.payload, props = EXCLUDED.props,
+           publisher = EXCLUDED.publisher, published = EXCLUDED.published,
+           expires = EXCLUDED.expires
+     WHERE r.published <= EXCLUDED.published;
+END
+$$;
+
+
+-- Sessions whose time has passed; the caller tells the workers.
+
+CREATE OR REPLACE FUNCTION iot.mqtt_expire(most integer)
+RETURNS TABLE (nr bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    DELETE FROM iot.mqtt_retained r
+     WHERE r.expires > 0 AND r.expires < iot.now_ms();
+
+    RETURN QUERY
+        DELETE FROM iot.mqtt_session s
+         WHERE s.nr IN (SELECT o.nr FROM iot.mqtt_session o
+                         WHERE o.expires_at <= iot.now_ms()
+                         ORDER BY o.expires_at
+                         LIMIT mqtt_expire.most
+                           FOR UPDATE SKIP LOCKED)
+        RETURNING s.nr;
+END
+$$;
+
+
+SELECT iot.definer('iot.' || f, 'the broker serves all tenants')
+  FROM unnest(ARRAY['mqtt_open', 'mqtt_close', 'mqtt_sessions',
+                    'mqtt_retained_all', 'mqtt_subscribe', 'mqtt_unsubscribe',
+                    'mqtt_store', 'mqtt_mark', 'mqtt_queued', 'mqtt_receive',
+                    'mqtt_held', 'mqtt_retain', 'mqtt_expire']) AS f;
