@@ -14,6 +14,7 @@
 #include "ngx_iot_limit.h"
 #include "ngx_iot_maintain.h"
 #include "ngx_iot_password.h"
+#include "ngx_iot_rates.h"
 #include "ngx_iot_service.h"
 #include "ngx_iot_settings.h"
 #include "ngx_iot_slot.h"
@@ -31,6 +32,8 @@ ngx_iot_service_t  ngx_iot_services[] = {
     { "db", ngx_iot_db_init_process, ngx_iot_db_exit_process },
 
     { "limit", ngx_iot_limit_init_process, NULL },
+
+    { "rates", ngx_iot_rates_init_process, NULL },
 
     { "password", ngx_iot_password_init_process,
       ngx_iot_password_exit_process },

@@ -19,6 +19,8 @@ static ngx_int_t ngx_http_iot_call_early(ngx_http_iot_call_t *call,
 static ngx_int_t ngx_http_iot_call_options(ngx_http_iot_call_t *call);
 static void ngx_http_iot_call_cleanup(void *data);
 static void ngx_http_iot_call_limit(ngx_http_iot_call_t *call);
+static void ngx_http_iot_call_limited(ngx_http_iot_call_t *call,
+    ngx_int_t rc);
 static void ngx_http_iot_call_run(ngx_http_iot_call_t *call);
 static void ngx_http_iot_call_defer(ngx_http_iot_call_t *call);
 static ngx_int_t ngx_http_iot_call_path(ngx_http_iot_call_t *call,
@@ -218,6 +220,8 @@ ngx_http_iot_call_cleanup(void *data)
         call->auth = NULL;
     }
 
+    ngx_iot_rates_unwait(&call->rates_wait);
+
     if (db && !call->db_finished) {
         call->db = NULL;
 
@@ -310,23 +314,30 @@ ngx_http_iot_call_authenticated(ngx_http_iot_call_t *call)
 static void
 ngx_http_iot_call_limit(ngx_http_iot_call_t *call)
 {
-    if (call->state != ngx_http_iot_limit_state) {
-        ngx_http_iot_call_set_state(call, ngx_http_iot_limit_state);
+    ngx_int_t  rc;
+
+    ngx_http_iot_call_set_state(call, ngx_http_iot_limit_state);
+
+    rc = ngx_http_iot_rate(call, ngx_http_iot_call_limited);
+
+    if (rc == NGX_AGAIN) {
+        ngx_http_iot_call_defer(call);
+        return;
     }
 
-    switch (ngx_http_iot_rate(call, ngx_http_iot_call_limit)) {
+    ngx_http_iot_call_limited(call, rc);
+}
 
-    case NGX_OK:
+
+static void
+ngx_http_iot_call_limited(ngx_http_iot_call_t *call, ngx_int_t rc)
+{
+    if (rc == NGX_OK) {
         ngx_http_iot_call_run(call);
         return;
-
-    case NGX_BUSY:
-        (void) ngx_http_iot_call_err(call, &call->error);
-        return;
-
-    default: /* NGX_AGAIN */
-        return;
     }
+
+    (void) ngx_http_iot_call_err(call, &call->error);
 }
 
 

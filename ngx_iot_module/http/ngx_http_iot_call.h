@@ -15,6 +15,7 @@
 #include "../core/ngx_iot_auth.h"
 #include "../core/ngx_iot_db.h"
 #include "../core/ngx_iot_error.h"
+#include "../core/ngx_iot_rates.h"
 #include "ngx_http_iot_route.h"
 
 
@@ -49,6 +50,8 @@ typedef enum {
 typedef struct ngx_iot_dialect_s  ngx_iot_dialect_t;
 
 typedef void (*ngx_http_iot_call_pt)(ngx_http_iot_call_t *call);
+typedef void (*ngx_http_iot_rated_pt)(ngx_http_iot_call_t *call,
+    ngx_int_t rc);
 
 
 struct ngx_http_iot_call_s {
@@ -78,7 +81,8 @@ struct ngx_http_iot_call_s {
     void                       *ctx;
     ngx_http_iot_call_pt        abort;
     ngx_http_iot_call_pt        next;        /* after a database call */
-    ngx_http_iot_call_pt        rated;
+    ngx_iot_rates_wait_t        rates_wait;
+    ngx_http_iot_rated_pt       rated;
 
     /* of a streamed answer */
     ngx_chain_t                *free;
@@ -92,7 +96,6 @@ struct ngx_http_iot_call_s {
     unsigned                    ended:1;
     unsigned                    db_sent:1;
     unsigned                    db_finished:1;
-    unsigned                    unlimited:1;
 };
 
 

@@ -1,0 +1,32 @@
+-- Rates of calls and messages.  The workers of nginx count; the profile of
+-- the tenant says how many.
+
+DROP FUNCTION IF EXISTS iot.tenant_rest_limits(uuid);
+DELETE FROM iot.definer_function AS f WHERE f.name = 'iot.tenant_rest_limits';
+
+
+-- The rates that the profile of a tenant sets, by the names they have in its
+-- configuration: texts like '100:1,2000:60'.  Without any there is one row
+-- that has only the profile.
+
+CREATE OR REPLACE FUNCTION iot.tenant_rates(tenant uuid)
+RETURNS TABLE (profile_id uuid, name text, rate text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+        SELECT p.id, m.key, m.value
+        FROM iot.tenant AS t
+            JOIN iot.tenant_profile AS p ON p.id = t.tenant_profile_id
+            LEFT JOIN LATERAL json_each_text(p.data -> 'configuration') AS m
+                ON m.key ~ '(RateLimit|RestLimitsConfiguration)$'
+                   AND m.value <> ''
+        WHERE t.id = tenant_rates.tenant;
+END
+$$;
+
+INSERT INTO iot.definer_function (name, why)
+VALUES ('iot.tenant_rates', 'the workers read it without a caller')
+ON CONFLICT (name) DO UPDATE SET why = excluded.why;
+
+GRANT EXECUTE ON FUNCTION iot.tenant_rates(uuid) TO iot_app;
