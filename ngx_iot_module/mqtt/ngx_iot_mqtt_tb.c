@@ -5,6 +5,7 @@
 
 
 #include "../codec/ngx_iot_cbor.h"
+#include "../device/ngx_iot_activity.h"
 #include "ngx_iot_mqtt_tb.h"
 
 
@@ -30,6 +31,12 @@ static ngx_int_t ngx_iot_mqtt_tb_unsubscribe(ngx_iot_mqtt_session_t *s,
 static ngx_iot_mqtt_tb_filter_t *ngx_iot_mqtt_tb_filter(ngx_str_t *filter);
 static void ngx_iot_mqtt_tb_connected(ngx_iot_mqtt_session_t *s);
 static void ngx_iot_mqtt_tb_closed(ngx_iot_mqtt_session_t *s);
+static ngx_int_t ngx_iot_mqtt_tb_subject(ngx_iot_mqtt_tb_t *tb,
+    ngx_uint_t subject);
+static void ngx_iot_mqtt_tb_notify(ngx_str_t *what, ngx_str_t *id);
+static void ngx_iot_mqtt_tb_check(ngx_iot_mqtt_tb_t *tb);
+static void ngx_iot_mqtt_tb_checked(ngx_iot_device_wait_t *wait,
+    ngx_int_t rc, ngx_iot_device_t *device, ngx_iot_error_t *err);
 static ngx_uint_t ngx_iot_mqtt_tb_is_cbor(ngx_iot_mqtt_tb_call_t *call);
 static ngx_int_t ngx_iot_mqtt_tb_proto(ngx_iot_mqtt_tb_call_t *call);
 static ngx_int_t ngx_iot_mqtt_tb_firmware(ngx_iot_mqtt_tb_call_t *call);
@@ -94,6 +101,30 @@ static ngx_iot_mqtt_tb_topic_t  ngx_iot_mqtt_tb_names[] = {
       ngx_iot_mqtt_tb_attribute_request },
 
     { ngx_string("v2/a/req/p/+"), NGX_IOT_MQTT_TB_V2_PROTO,
+      ngx_iot_mqtt_tb_proto },
+
+    { ngx_string("v1/devices/me/rpc/response/+"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_tb_rpc_response },
+
+    { ngx_string("v1/devices/me/rpc/request/+"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_tb_rpc_request },
+
+    { ngx_string("v2/r/res/+"), NGX_IOT_MQTT_TB_V2,
+      ngx_iot_mqtt_tb_rpc_response },
+
+    { ngx_string("v2/r/res/j/+"), NGX_IOT_MQTT_TB_V2_JSON,
+      ngx_iot_mqtt_tb_rpc_response },
+
+    { ngx_string("v2/r/res/p/+"), NGX_IOT_MQTT_TB_V2_PROTO,
+      ngx_iot_mqtt_tb_proto },
+
+    { ngx_string("v2/r/req/+"), NGX_IOT_MQTT_TB_V2,
+      ngx_iot_mqtt_tb_rpc_request },
+
+    { ngx_string("v2/r/req/j/+"), NGX_IOT_MQTT_TB_V2_JSON,
+      ngx_iot_mqtt_tb_rpc_request },
+
+    { ngx_string("v2/r/req/p/+"), NGX_IOT_MQTT_TB_V2_PROTO,
       ngx_iot_mqtt_tb_proto },
 
     { ngx_string("v2/fw/request/+/chunk/+"), NGX_IOT_MQTT_TB_V2,
@@ -182,7 +213,7 @@ ngx_iot_mqtt_tb_init_process(ngx_cycle_t *cycle)
 
     ngx_iot_mqtt_device_topics = &ngx_iot_mqtt_tb_topics;
 
-    return NGX_OK;
+    return ngx_iot_db_on_notify(ngx_iot_mqtt_tb_notify);
 }
 
 
@@ -198,12 +229,16 @@ ngx_iot_mqtt_tb_connected(ngx_iot_mqtt_session_t *s)
     }
 
     tb->session = s;
+    tb->wait.found = ngx_iot_mqtt_tb_checked;
+    tb->wait.data = tb;
     tb->node.key = ngx_murmur_hash2(s->device->id, NGX_IOT_UUID_TEXT);
 
     ngx_queue_init(&tb->ops);
     ngx_rbtree_insert(&ngx_iot_mqtt_tb_tree, &tb->node);
 
     s->topics_data = tb;
+
+    ngx_iot_activity(s->device->nr, NGX_IOT_ACTIVITY_CONNECTED);
 }
 
 
@@ -228,9 +263,128 @@ ngx_iot_mqtt_tb_closed(ngx_iot_mqtt_session_t *s)
 
         op = ngx_queue_data(q, ngx_iot_mqtt_tb_op_t, queue);
         op->session = NULL;
+
+        if (op->closed) {
+            op->closed(op);
+        }
     }
 
+    if (tb->peer) {
+        ngx_iot_mqtt_tb_unwatch(tb->peer);
+        ngx_iot_mqtt_tb_unlisten(tb->peer);
+        ngx_iot_device_release(tb->peer->device);
+        ngx_free(tb->peer);
+    }
+
+    ngx_iot_activity(s->device->nr, NGX_IOT_ACTIVITY_DISCONNECTED);
+    ngx_iot_device_unwait(&tb->wait);
     ngx_rbtree_delete(&ngx_iot_mqtt_tb_tree, &tb->node);
+}
+
+
+/*
+ * Something about the device may have changed: are its credentials still
+ * good?  What was cached is out of date now, so the answer comes later.
+ */
+
+static void
+ngx_iot_mqtt_tb_notify(ngx_str_t *what, ngx_str_t *id)
+{
+    ngx_uint_t          all;
+    ngx_iot_device_t   *device;
+    ngx_iot_mqtt_tb_t  *tb;
+    ngx_rbtree_node_t  *node;
+
+    if (ngx_iot_mqtt_tb_tree.root == &ngx_iot_mqtt_tb_sentinel) {
+        return;
+    }
+
+    all = (what->len == 5 && ngx_strncmp(what->data, "reset", 5) == 0);
+
+    if (!all && (what->len != 6 || id->len != NGX_IOT_UUID_TEXT
+                 || (ngx_strncmp(what->data, "device", 6) != 0
+                     && ngx_strncmp(what->data, "tenant", 6) != 0)))
+    {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(ngx_iot_mqtt_tb_tree.root,
+                               &ngx_iot_mqtt_tb_sentinel);
+         node;
+         node = ngx_rbtree_next(&ngx_iot_mqtt_tb_tree, node))
+    {
+        tb = (ngx_iot_mqtt_tb_t *) node;
+        device = tb->session->device;
+
+        if (all
+            || ngx_memcmp(device->id, id->data, NGX_IOT_UUID_TEXT) == 0
+            || ngx_memcmp(device->tenant, id->data, NGX_IOT_UUID_TEXT) == 0)
+        {
+            tb->stale = 1;
+            ngx_iot_mqtt_tb_check(tb);
+        }
+    }
+}
+
+
+/* what cannot be asked now is asked with the next publish */
+
+static void
+ngx_iot_mqtt_tb_check(ngx_iot_mqtt_tb_t *tb)
+{
+    ngx_int_t          rc;
+    ngx_iot_device_t  *device;
+
+    if (tb->wait.active) {
+        return;
+    }
+
+    rc = ngx_iot_device_by_token(&tb->session->device->node.str, &device,
+                                 &tb->wait);
+
+    if (rc == NGX_OK) {
+        tb->stale = 0;
+        ngx_iot_device_release(device);
+
+    } else if (rc == NGX_AGAIN) {
+        tb->stale = 0;
+    }
+}
+
+
+static void
+ngx_iot_mqtt_tb_checked(ngx_iot_device_wait_t *wait, ngx_int_t rc,
+    ngx_iot_device_t *device, ngx_iot_error_t *err)
+{
+    ngx_iot_mqtt_tb_t       *tb;
+    ngx_iot_mqtt_session_t  *s;
+
+    tb = wait->data;
+    s = tb->session;
+
+    if (rc == NGX_ERROR) {
+        tb->stale = 1;
+        return;
+    }
+
+    if (rc == NGX_OK
+        && ngx_memcmp(device->id, s->device->id, NGX_IOT_UUID_TEXT) == 0
+        && ngx_memcmp(device->tenant, s->device->tenant, NGX_IOT_UUID_TEXT)
+           == 0
+        && device->gateway == s->device->gateway)
+    {
+        ngx_iot_device_release(s->device);
+
+        s->device = device;
+        s->user.data = device->id;
+        return;
+    }
+
+    if (rc == NGX_OK) {
+        ngx_iot_device_release(device);
+    }
+
+    ngx_iot_mqtt_end(s, NGX_IOT_MQTT_ADMINISTRATIVE);
 }
 
 
@@ -246,6 +400,8 @@ ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_pub_t *pub)
     if (s->topics_data == NULL || topic->len < 4) {
         return NGX_DECLINED;
     }
+
+    ngx_iot_activity(s->device->nr, NGX_IOT_ACTIVITY_SEEN);
 
     if (topic->data[0] != 'v'
         || (topic->data[1] != '1' && topic->data[1] != '2')
@@ -265,6 +421,10 @@ ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_pub_t *pub)
     call.session = s;
     call.tb = s->topics_data;
     call.pub = pub;
+
+    if (call.tb->stale) {
+        ngx_iot_mqtt_tb_check(call.tb);
+    }
 
     for (t = ngx_iot_mqtt_tb_names; t->name.len; t++) {
 
@@ -425,7 +585,43 @@ ngx_iot_mqtt_tb_subscribe(ngx_iot_mqtt_session_t *s, ngx_str_t *filter,
     sub->qos[f->form] = (uint8_t) (qos + 1);
     sub->form = (uint8_t) f->form;
 
+    if (ngx_iot_mqtt_tb_subject(tb, f->subject) != NGX_OK) {
+        sub->qos[f->form] = 0;
+        return NGX_IOT_MQTT_UNSPECIFIED;
+    }
+
     return (ngx_int_t) qos;
+}
+
+
+/* changes and requests are listened for from the first subscription on */
+
+static ngx_int_t
+ngx_iot_mqtt_tb_subject(ngx_iot_mqtt_tb_t *tb, ngx_uint_t subject)
+{
+    ngx_iot_mqtt_tb_peer_t  *peer;
+
+    if (subject != NGX_IOT_MQTT_TB_ATTRIBUTES
+        && subject != NGX_IOT_MQTT_TB_RPC)
+    {
+        return NGX_OK;
+    }
+
+    if (tb->peer == NULL) {
+        peer = ngx_calloc(sizeof(ngx_iot_mqtt_tb_peer_t), ngx_cycle->log);
+        if (peer == NULL) {
+            return NGX_ERROR;
+        }
+
+        peer->tb = tb;
+        peer->device = tb->session->device;
+        peer->device->refs++;
+
+        tb->peer = peer;
+    }
+
+    return (subject == NGX_IOT_MQTT_TB_RPC) ? ngx_iot_mqtt_tb_listen(tb->peer)
+                                            : ngx_iot_mqtt_tb_watch(tb->peer);
 }
 
 
@@ -461,11 +657,21 @@ ngx_iot_mqtt_tb_unsubscribe(ngx_iot_mqtt_session_t *s, ngx_str_t *filter)
         }
     }
 
+    if (sub->qos[sub->form] == 0) {
+
+        if (f->subject == NGX_IOT_MQTT_TB_ATTRIBUTES) {
+            ngx_iot_mqtt_tb_unwatch(tb->peer);
+
+        } else if (f->subject == NGX_IOT_MQTT_TB_RPC) {
+            ngx_iot_mqtt_tb_unlisten(tb->peer);
+        }
+    }
+
     return NGX_OK;
 }
 
 
-void
+ngx_int_t
 ngx_iot_mqtt_tb_send(ngx_iot_mqtt_session_t *s, ngx_uint_t subject,
     ngx_uint_t form, ngx_str_t *id, ngx_str_t *payload)
 {
@@ -478,7 +684,7 @@ ngx_iot_mqtt_tb_send(ngx_iot_mqtt_session_t *s, ngx_uint_t subject,
     tb = s->topics_data;
 
     if (tb == NULL) {
-        return;
+        return NGX_DECLINED;
     }
 
     for (f = ngx_iot_mqtt_tb_filters; f->filter.len; f++) {
@@ -491,7 +697,7 @@ ngx_iot_mqtt_tb_send(ngx_iot_mqtt_session_t *s, ngx_uint_t subject,
     if (f->filter.len == 0
         || f->filter.len + (id ? id->len : 0) > NGX_IOT_MQTT_TB_TOPIC)
     {
-        return;
+        return NGX_DECLINED;
     }
 
     p = ngx_cpymem(buf, f->filter.data, f->filter.len);
@@ -506,14 +712,15 @@ ngx_iot_mqtt_tb_send(ngx_iot_mqtt_session_t *s, ngx_uint_t subject,
 
     qos = tb->subs[subject].qos[form];
 
-    ngx_iot_mqtt_tb_send_to(s, &topic, payload, qos ? qos - 1 : 1);
+    return ngx_iot_mqtt_tb_send_to(s, &topic, payload, qos ? qos - 1 : 1);
 }
 
 
-void
+ngx_int_t
 ngx_iot_mqtt_tb_send_to(ngx_iot_mqtt_session_t *s, ngx_str_t *topic,
     ngx_str_t *payload, ngx_uint_t qos)
 {
+    ngx_int_t               rc;
     ngx_str_t               none;
     ngx_time_t             *tp;
     ngx_iot_bus_message_t  *msg;
@@ -524,16 +731,18 @@ ngx_iot_mqtt_tb_send_to(ngx_iot_mqtt_session_t *s, ngx_str_t *topic,
 
     if (msg == NULL) {
         ngx_iot_count(mqtt_publish_dropped);
-        return;
+        return NGX_ERROR;
     }
 
     tp = ngx_timeofday();
     msg->published = (uint64_t) tp->sec * 1000 + tp->msec;
     msg->qos = (uint32_t) qos;
 
-    (void) ngx_iot_mqtt_send_message(s, msg, qos, 0, NULL, 0);
+    rc = ngx_iot_mqtt_send_message(s, msg, qos, 0, NULL, 0);
 
     ngx_iot_bus_drop(msg);
+
+    return rc;
 }
 
 
@@ -739,8 +948,8 @@ ngx_iot_mqtt_tb_firmware(ngx_iot_mqtt_tb_call_t *call)
 {
     static ngx_str_t  text = ngx_string("NOT_FOUND");
 
-    ngx_iot_mqtt_tb_send(call->session, NGX_IOT_MQTT_TB_ERROR,
-                         NGX_IOT_MQTT_TB_V1, NULL, &text);
+    (void) ngx_iot_mqtt_tb_send(call->session, NGX_IOT_MQTT_TB_ERROR,
+                                NGX_IOT_MQTT_TB_V1, NULL, &text);
     ngx_iot_mqtt_end(call->session, NGX_IOT_MQTT_IMPLEMENTATION);
 
     return NGX_IOT_MQTT_IMPLEMENTATION;
@@ -752,8 +961,8 @@ ngx_iot_mqtt_tb_software(ngx_iot_mqtt_tb_call_t *call)
 {
     static ngx_str_t  text = ngx_string("NOT_FOUND");
 
-    ngx_iot_mqtt_tb_send(call->session, NGX_IOT_MQTT_TB_ERROR,
-                         NGX_IOT_MQTT_TB_V2, NULL, &text);
+    (void) ngx_iot_mqtt_tb_send(call->session, NGX_IOT_MQTT_TB_ERROR,
+                                NGX_IOT_MQTT_TB_V2, NULL, &text);
     ngx_iot_mqtt_end(call->session, NGX_IOT_MQTT_IMPLEMENTATION);
 
     return NGX_IOT_MQTT_IMPLEMENTATION;

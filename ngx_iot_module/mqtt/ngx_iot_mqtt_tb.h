@@ -14,6 +14,8 @@
 #include "../codec/ngx_iot_json.h"
 #include "../codec/ngx_iot_value.h"
 #include "../core/ngx_iot_db.h"
+#include "../device/ngx_iot_event.h"
+#include "../device/ngx_iot_rpc.h"
 #include "../device/ngx_iot_telemetry.h"
 #include "ngx_iot_mqtt_session.h"
 
@@ -28,10 +30,12 @@
 #define NGX_IOT_MQTT_TB_DEPTH     32
 #define NGX_IOT_MQTT_TB_TOPIC     80      /* the longest that we publish */
 #define NGX_IOT_MQTT_TB_MAX_KEYS  1000
+#define NGX_IOT_MQTT_TB_INFLIGHT  100     /* requests that wait, a session */
 
 
 typedef struct ngx_iot_mqtt_tb_s        ngx_iot_mqtt_tb_t;
 typedef struct ngx_iot_mqtt_tb_op_s     ngx_iot_mqtt_tb_op_t;
+typedef struct ngx_iot_mqtt_tb_peer_s   ngx_iot_mqtt_tb_peer_t;
 typedef struct ngx_iot_mqtt_tb_topic_s  ngx_iot_mqtt_tb_topic_t;
 
 
@@ -65,6 +69,22 @@ typedef struct {
 } ngx_iot_mqtt_tb_sub_t;
 
 
+/*
+ * A device that messages are for: the one of the session, or one behind it.
+ */
+
+struct ngx_iot_mqtt_tb_peer_s {
+    ngx_str_node_t           node;        /* by name, of those behind */
+    ngx_iot_mqtt_tb_t       *tb;
+    ngx_iot_device_t        *device;      /* held */
+    ngx_iot_bus_client_t     client;      /* of its shared attributes */
+    ngx_iot_rpc_front_t      front;
+    unsigned                 behind:1;
+    unsigned                 watching:1;
+    unsigned                 calling:1;
+};
+
+
 /* of a session: ngx_iot_mqtt_session_t.topics_data */
 
 struct ngx_iot_mqtt_tb_s {
@@ -72,6 +92,9 @@ struct ngx_iot_mqtt_tb_s {
     ngx_iot_mqtt_session_t  *session;
     ngx_queue_t              ops;
     ngx_iot_device_wait_t    wait;        /* the device has changed */
+    ngx_iot_mqtt_tb_peer_t  *peer;        /* with the first subscription */
+    uint16_t                 nwaiting;    /* requests without an answer */
+    unsigned                 stale:1;     /* to be looked up again */
     ngx_iot_mqtt_tb_sub_t    subs[NGX_IOT_MQTT_TB_SUBJECTS];
 };
 
@@ -121,6 +144,9 @@ struct ngx_iot_mqtt_tb_op_s {
     ngx_iot_points_t         points;
     ngx_iot_save_t           save;
     void                    *data;        /* the handler's own */
+
+    /* the session goes: it ends the operation now (NULL: nothing) */
+    void                   (*closed)(ngx_iot_mqtt_tb_op_t *op);
 };
 
 
@@ -158,11 +184,12 @@ ngx_int_t ngx_iot_mqtt_tb_json(ngx_iot_mqtt_tb_op_t *op);
 
 /*
  * Publish to the device: to <topic of the subject in that spelling><id>.
- * QoS as granted for the spelling, 1 if it was not subscribed to.
+ * QoS as granted for the spelling, 1 if it was not subscribed to.  NGX_OK, or
+ * the message is dropped.
  */
-void ngx_iot_mqtt_tb_send(ngx_iot_mqtt_session_t *s, ngx_uint_t subject,
+ngx_int_t ngx_iot_mqtt_tb_send(ngx_iot_mqtt_session_t *s, ngx_uint_t subject,
     ngx_uint_t form, ngx_str_t *id, ngx_str_t *payload);
-void ngx_iot_mqtt_tb_send_to(ngx_iot_mqtt_session_t *s, ngx_str_t *topic,
+ngx_int_t ngx_iot_mqtt_tb_send_to(ngx_iot_mqtt_session_t *s, ngx_str_t *topic,
     ngx_str_t *payload, ngx_uint_t qos);
 
 void *ngx_iot_mqtt_tb_alloc(void *pool, size_t size);
@@ -186,6 +213,25 @@ ngx_int_t ngx_iot_mqtt_tb_attribute_request(ngx_iot_mqtt_tb_call_t *call);
 ngx_int_t ngx_iot_mqtt_tb_keys_add(ngx_array_t *keys, ngx_str_t *list);
 ngx_int_t ngx_iot_mqtt_tb_keys_text(ngx_array_t *keys, ngx_str_t *array,
     ngx_pool_t *pool);
+
+/* Begin and stop to pass on what changes of the shared attributes. */
+ngx_int_t ngx_iot_mqtt_tb_watch(ngx_iot_mqtt_tb_peer_t *peer);
+void ngx_iot_mqtt_tb_unwatch(ngx_iot_mqtt_tb_peer_t *peer);
+
+
+/* --- ngx_iot_mqtt_tb_rpc.c --- */
+
+/* Begin and stop to pass on requests to the device. */
+ngx_int_t ngx_iot_mqtt_tb_listen(ngx_iot_mqtt_tb_peer_t *peer);
+void ngx_iot_mqtt_tb_unlisten(ngx_iot_mqtt_tb_peer_t *peer);
+
+/* The device answers; and asks. */
+ngx_int_t ngx_iot_mqtt_tb_rpc_response(ngx_iot_mqtt_tb_call_t *call);
+ngx_int_t ngx_iot_mqtt_tb_rpc_request(ngx_iot_mqtt_tb_call_t *call);
+
+/* Passes on the answer of a device; as on_publish(). */
+ngx_int_t ngx_iot_mqtt_tb_rpc_answer(ngx_iot_mqtt_tb_op_t *op,
+    ngx_iot_device_t *device, int32_t id, ngx_str_t *body);
 
 
 #endif /* _NGX_IOT_MQTT_TB_H_INCLUDED_ */

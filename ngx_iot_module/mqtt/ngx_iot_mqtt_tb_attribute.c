@@ -7,13 +7,19 @@
 #include "ngx_iot_mqtt_tb.h"
 
 
-/* a device asks for its attributes */
+/*
+ * A device asks for its attributes, and is told when those change that people
+ * give it.
+ */
 
 
 static ngx_int_t ngx_iot_mqtt_tb_attribute_ask(ngx_iot_mqtt_tb_op_t *op);
 static ngx_int_t ngx_iot_mqtt_tb_attribute_keys(ngx_iot_mqtt_tb_op_t *op,
     ngx_iot_json_field_t *field, ngx_iot_db_call_t *dbc);
 static void ngx_iot_mqtt_tb_attribute_answer(ngx_iot_db_call_t *dbc);
+static ngx_int_t ngx_iot_mqtt_tb_attribute_changed(
+    ngx_iot_bus_client_t *client, ngx_iot_bus_message_t *msg,
+    ngx_iot_bus_sub_t **subs, ngx_uint_t n);
 
 
 static ngx_iot_db_stmt_t  ngx_iot_mqtt_tb_attributes_stmt =
@@ -255,9 +261,69 @@ ngx_iot_mqtt_tb_attribute_answer(ngx_iot_db_call_t *dbc)
         body.data = (u_char *) PQgetvalue(dbc->result, 0, 0);
         body.len = PQgetlength(dbc->result, 0, 0);
 
-        ngx_iot_mqtt_tb_send(op->session, NGX_IOT_MQTT_TB_RESPONSE, op->form,
-                             &op->id, &body);
+        (void) ngx_iot_mqtt_tb_send(op->session, NGX_IOT_MQTT_TB_RESPONSE,
+                                    op->form, &op->id, &body);
     }
 
     ngx_iot_mqtt_tb_op_done(op, NGX_OK);
+}
+
+
+ngx_int_t
+ngx_iot_mqtt_tb_watch(ngx_iot_mqtt_tb_peer_t *peer)
+{
+    u_char     buf[NGX_IOT_EVENT_TOPIC];
+    ngx_str_t  topic, group;
+
+    if (peer->watching) {
+        return NGX_OK;
+    }
+
+    if (ngx_iot_bus_client_open(&peer->client, peer->device->tenant,
+                                ngx_iot_mqtt_tb_attribute_changed, peer)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    topic.data = buf;
+    topic.len = ngx_iot_event_topic(buf, peer->device->id,
+                                    NGX_IOT_EVENT_SHARED)
+                - buf;
+    ngx_str_null(&group);
+
+    if (ngx_iot_bus_subscribe(&peer->client, &topic, &group) == NULL) {
+        ngx_iot_bus_client_close(&peer->client);
+        return NGX_ERROR;
+    }
+
+    peer->watching = 1;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_iot_mqtt_tb_unwatch(ngx_iot_mqtt_tb_peer_t *peer)
+{
+    if (peer->watching) {
+        peer->watching = 0;
+        ngx_iot_bus_client_close(&peer->client);
+    }
+}
+
+
+static ngx_int_t
+ngx_iot_mqtt_tb_attribute_changed(ngx_iot_bus_client_t *client,
+    ngx_iot_bus_message_t *msg, ngx_iot_bus_sub_t **subs, ngx_uint_t n)
+{
+    ngx_iot_mqtt_tb_t       *tb;
+    ngx_iot_mqtt_tb_peer_t  *peer;
+
+    peer = client->data;
+    tb = peer->tb;
+
+    return ngx_iot_mqtt_tb_send(tb->session, NGX_IOT_MQTT_TB_ATTRIBUTES,
+                                tb->subs[NGX_IOT_MQTT_TB_ATTRIBUTES].form,
+                                NULL, &msg->payload);
 }
