@@ -22,9 +22,6 @@
 /* deliveries in one turn of the event loop */
 #define NGX_IOT_BUS_TURN    1024
 
-/* interests are told in parcels of about this size */
-#define NGX_IOT_BUS_DUMP    (16 * 1024)
-
 
 typedef struct {
     uint64_t                published;
@@ -49,40 +46,19 @@ typedef struct {
 
 
 typedef struct {
-    uint32_t                members;
-    uint32_t                group;
-    uint32_t                filter;
-    u_char                  tenant[NGX_IOT_BUS_TENANT];
-} ngx_iot_bus_interest_t;
-
-
-typedef struct {
     uint32_t                group;
     uint32_t                filter;
 } ngx_iot_bus_wire_share_t;
 
 
-typedef struct {
-    u_char                 *data;
-    size_t                  len;
-    size_t                  alloc;
-} ngx_iot_bus_buf_t;
-
-
 static void ngx_iot_bus_wire_parcel(ngx_iot_parcel_t *parcel);
 static void ngx_iot_bus_wire_changed(ngx_uint_t slot);
-static void ngx_iot_bus_wire_dump(ngx_uint_t slot);
-static ngx_int_t ngx_iot_bus_wire_dump_tenant(ngx_uint_t slot,
-    ngx_iot_bus_tenant_t *tenant, u_char *filter_buf);
-static ngx_int_t ngx_iot_bus_wire_dump_add(ngx_uint_t slot,
-    ngx_iot_bus_tenant_t *tenant, ngx_str_t *filter, ngx_str_t *group,
-    uint32_t members);
-static void ngx_iot_bus_wire_dump_flush(ngx_uint_t slot);
 static void ngx_iot_bus_wire_message_in(ngx_iot_parcel_t *parcel);
 static void ngx_iot_bus_wire_direct_in(ngx_iot_parcel_t *parcel);
 static void ngx_iot_bus_wire_confirm_in(ngx_iot_parcel_t *parcel);
-static void ngx_iot_bus_wire_interest_in(ngx_iot_parcel_t *parcel);
 static void ngx_iot_bus_wire_confirmed(ngx_iot_bus_message_t *msg);
+static void ngx_iot_bus_wire_confirm(ngx_iot_slot_id_t *to, uint64_t confirm,
+    ngx_int_t rc);
 static ngx_iot_bus_confirm_t *ngx_iot_bus_wire_expect(ngx_uint_t slot,
     ngx_iot_bus_message_t *msg);
 static void ngx_iot_bus_wire_unexpect(ngx_iot_bus_confirm_t *confirm);
@@ -90,7 +66,6 @@ static void ngx_iot_bus_wire_settle(ngx_iot_bus_confirm_t *confirm,
     ngx_int_t rc);
 static ngx_int_t ngx_iot_bus_wire_shares(ngx_iot_bus_share_t *shares,
     ngx_uint_t n);
-static u_char *ngx_iot_bus_wire_reserve(size_t len);
 static ngx_int_t ngx_iot_bus_wire_direct(ngx_iot_slot_id_t *from,
     ngx_uint_t type, u_char *data, size_t len);
 static void ngx_iot_bus_wire_put(ngx_iot_bus_item_t *item);
@@ -109,7 +84,6 @@ static ngx_iot_link_handlers_t  ngx_iot_bus_wire_handlers = {
 
 static ngx_iot_bus_direct_pt    ngx_iot_bus_direct[NGX_IOT_BUS_TYPES];
 
-static uint64_t                 ngx_iot_bus_unknown;
 static uint64_t                 ngx_iot_bus_last_confirm;
 static ngx_rbtree_t             ngx_iot_bus_confirms;
 static ngx_rbtree_node_t        ngx_iot_bus_confirms_sentinel;
@@ -136,7 +110,6 @@ ngx_iot_bus_wire_init(ngx_cycle_t *cycle)
 
     ngx_queue_init(&ngx_iot_bus_inbox);
 
-    ngx_iot_bus_unknown = 0;
     ngx_iot_bus_inbox_bytes = 0;
 
     if (ngx_iot_link_init(cycle, &ngx_iot_bus_wire_handlers) != NGX_OK) {
@@ -194,46 +167,13 @@ ngx_iot_bus_wire_poll(void)
 }
 
 
-uint64_t
-ngx_iot_bus_wire_unknown(void)
-{
-    return ngx_iot_bus_unknown;
-}
-
-
-/*
- * A new worker knows nobody's interests and nobody knows its own: each side
- * tells the other all it has, and then that this was all.
- */
-
 static void
 ngx_iot_bus_wire_changed(ngx_uint_t slot)
 {
-    uint64_t                bit;
     ngx_queue_t            *q;
-    ngx_rbtree_t           *tenants;
-    ngx_rbtree_node_t      *node, *next;
-    ngx_iot_bus_tenant_t   *tenant;
     ngx_iot_bus_confirm_t  *confirm;
 
-    bit = (uint64_t) 1 << slot;
-    ngx_iot_bus_unknown &= ~bit;
-
-    tenants = ngx_iot_bus_tenants();
-
-    if (tenants->root != tenants->sentinel) {
-
-        for (node = ngx_rbtree_min(tenants->root, tenants->sentinel);
-             node;
-             node = next)
-        {
-            next = ngx_rbtree_next(tenants, node);
-            tenant = (ngx_iot_bus_tenant_t *) node;
-
-            ngx_iot_topic_unmark_all(tenant->tree, slot);
-            ngx_iot_bus_tenant_release(tenant);
-        }
-    }
+    ngx_iot_bus_interest_forget(slot);
 
     while (!ngx_queue_empty(&ngx_iot_bus_confirms_of[slot])) {
         q = ngx_queue_head(&ngx_iot_bus_confirms_of[slot]);
@@ -242,198 +182,9 @@ ngx_iot_bus_wire_changed(ngx_uint_t slot)
         ngx_iot_bus_wire_settle(confirm, NGX_ERROR);
     }
 
-    if (ngx_iot_link_peer(slot) == 0) {
-        return;
+    if (ngx_iot_link_peer(slot)) {
+        ngx_iot_bus_interest_tell(slot);
     }
-
-    ngx_iot_bus_unknown |= bit;
-
-    ngx_iot_bus_wire_dump(slot);
-}
-
-
-static void
-ngx_iot_bus_wire_dump(ngx_uint_t slot)
-{
-    u_char             *buf;
-    ngx_int_t           rc;
-    ngx_rbtree_t       *tenants;
-    ngx_rbtree_node_t  *node;
-
-    rc = NGX_OK;
-    tenants = ngx_iot_bus_tenants();
-
-    ngx_iot_bus_buf.len = 0;
-
-    if (tenants->root != tenants->sentinel) {
-
-        buf = ngx_alloc(NGX_IOT_TOPIC_MAX, ngx_cycle->log);
-        if (buf == NULL) {
-            goto failed;
-        }
-
-        for (node = ngx_rbtree_min(tenants->root, tenants->sentinel);
-             node && rc == NGX_OK;
-             node = ngx_rbtree_next(tenants, node))
-        {
-            rc = ngx_iot_bus_wire_dump_tenant(slot,
-                                         (ngx_iot_bus_tenant_t *) node, buf);
-        }
-
-        ngx_free(buf);
-
-        if (rc != NGX_OK) {
-            goto failed;
-        }
-    }
-
-    ngx_iot_bus_wire_dump_flush(slot);
-
-    if (ngx_iot_link_send(slot, NGX_IOT_BUS_PARCEL_SYNCED, NULL, 0, 1)
-        == NGX_OK)
-    {
-        return;
-    }
-
-failed:
-
-    /* without the end of it the other worker goes on sending everything */
-
-    ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                  "could not tell worker slot %ui what is subscribed", slot);
-}
-
-
-static ngx_int_t
-ngx_iot_bus_wire_dump_tenant(ngx_uint_t slot, ngx_iot_bus_tenant_t *tenant,
-    u_char *buf)
-{
-    ngx_str_t               filter;
-    ngx_iot_topic_node_t   *node;
-    ngx_iot_topic_group_t  *group;
-
-    node = NULL;
-
-    while (ngx_iot_topic_next(tenant->tree, &node, buf, &filter) == NGX_OK) {
-
-        if (ngx_iot_topic_subscribed(node)
-            && ngx_iot_bus_wire_dump_add(slot, tenant, &filter, NULL, 1)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        for (group = ngx_iot_topic_groups(node); group; group = group->next) {
-
-            if (group->members
-                && ngx_iot_bus_wire_dump_add(slot, tenant, &filter,
-                                             &group->name, group->members)
-                   != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_iot_bus_wire_dump_add(ngx_uint_t slot, ngx_iot_bus_tenant_t *tenant,
-    ngx_str_t *filter, ngx_str_t *group, uint32_t members)
-{
-    u_char                  *p;
-    ngx_iot_bus_interest_t   interest;
-
-    ngx_memzero(&interest, sizeof(ngx_iot_bus_interest_t));
-
-    interest.members = members;
-    interest.group = group ? (uint32_t) group->len : 0;
-    interest.filter = (uint32_t) filter->len;
-    ngx_memcpy(interest.tenant, tenant->id, NGX_IOT_BUS_TENANT);
-
-    p = ngx_iot_bus_wire_reserve(sizeof(ngx_iot_bus_interest_t)
-                                 + interest.group + interest.filter);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(p, &interest, sizeof(ngx_iot_bus_interest_t));
-
-    if (interest.group) {
-        p = ngx_cpymem(p, group->data, group->len);
-    }
-
-    ngx_memcpy(p, filter->data, filter->len);
-
-    if (ngx_iot_bus_buf.len >= NGX_IOT_BUS_DUMP) {
-        ngx_iot_bus_wire_dump_flush(slot);
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_iot_bus_wire_dump_flush(ngx_uint_t slot)
-{
-    ngx_str_t  part;
-
-    if (ngx_iot_bus_buf.len == 0) {
-        return;
-    }
-
-    part.len = ngx_iot_bus_buf.len;
-    part.data = ngx_iot_bus_buf.data;
-
-    if (ngx_iot_link_send(slot, NGX_IOT_BUS_PARCEL_INTEREST, &part, 1, 1)
-        == NGX_ERROR)
-    {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                      "could not tell worker slot %ui of interests", slot);
-    }
-
-    ngx_iot_bus_buf.len = 0;
-}
-
-
-void
-ngx_iot_bus_wire_interest(ngx_iot_bus_tenant_t *tenant, ngx_str_t *filter,
-    ngx_str_t *group, uint32_t members)
-{
-    ngx_str_t               parts[3];
-    ngx_uint_t              i;
-    ngx_iot_bus_interest_t  interest;
-
-    ngx_memzero(&interest, sizeof(ngx_iot_bus_interest_t));
-
-    interest.members = members;
-    interest.group = group ? (uint32_t) group->len : 0;
-    interest.filter = (uint32_t) filter->len;
-    ngx_memcpy(interest.tenant, tenant->id, NGX_IOT_BUS_TENANT);
-
-    parts[0].len = sizeof(ngx_iot_bus_interest_t);
-    parts[0].data = (u_char *) &interest;
-    parts[1].len = interest.group;
-    parts[1].data = group ? group->data : NULL;
-    parts[2] = *filter;
-
-    for (i = 0; i < NGX_IOT_SLOTS; i++) {
-
-        if (ngx_iot_link_peer(i) == 0) {
-            continue;
-        }
-
-        if (ngx_iot_link_send(i, NGX_IOT_BUS_PARCEL_INTEREST, parts, 3, 1)
-            == NGX_ERROR)
-        {
-            ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                          "could not tell worker slot %ui of an interest", i);
-        }
-    }
-
-    ngx_iot_bus_wire_busy();
 }
 
 
@@ -523,7 +274,7 @@ ngx_iot_bus_wire_shares(ngx_iot_bus_share_t *shares, ngx_uint_t n)
         name = &shares[i].group->name;
         start = ngx_iot_bus_buf.len;
 
-        p = ngx_iot_bus_wire_reserve(sizeof(ngx_iot_bus_wire_share_t)
+        p = ngx_iot_bus_reserve(&ngx_iot_bus_buf, sizeof(ngx_iot_bus_wire_share_t)
                                      + name->len + NGX_IOT_TOPIC_MAX);
         if (p == NULL) {
             return NGX_ERROR;
@@ -582,34 +333,32 @@ ngx_iot_bus_wire_share(u_char **pos, u_char *end, ngx_str_t *filter,
 }
 
 
-/* "len" more bytes at the end of the buffer */
-
-static u_char *
-ngx_iot_bus_wire_reserve(size_t len)
+u_char *
+ngx_iot_bus_reserve(ngx_iot_bus_buf_t *buf, size_t len)
 {
     u_char  *p;
     size_t   alloc;
 
-    if (ngx_iot_bus_buf.alloc - ngx_iot_bus_buf.len < len) {
-        alloc = ngx_max(2 * ngx_iot_bus_buf.alloc, ngx_iot_bus_buf.len + len);
+    if (buf->alloc - buf->len < len) {
+        alloc = ngx_max(2 * buf->alloc, buf->len + len);
 
         p = ngx_alloc(alloc, ngx_cycle->log);
         if (p == NULL) {
             return NULL;
         }
 
-        if (ngx_iot_bus_buf.len) {
-            ngx_memcpy(p, ngx_iot_bus_buf.data, ngx_iot_bus_buf.len);
+        if (buf->len) {
+            ngx_memcpy(p, buf->data, buf->len);
         }
 
-        ngx_free(ngx_iot_bus_buf.data);
+        ngx_free(buf->data);
 
-        ngx_iot_bus_buf.data = p;
-        ngx_iot_bus_buf.alloc = alloc;
+        buf->data = p;
+        buf->alloc = alloc;
     }
 
-    p = ngx_iot_bus_buf.data + ngx_iot_bus_buf.len;
-    ngx_iot_bus_buf.len += len;
+    p = buf->data + buf->len;
+    buf->len += len;
 
     return p;
 }
@@ -642,11 +391,11 @@ ngx_iot_bus_wire_parcel(ngx_iot_parcel_t *parcel)
     switch (parcel->type) {
 
     case NGX_IOT_BUS_PARCEL_INTEREST:
-        ngx_iot_bus_wire_interest_in(parcel);
+        ngx_iot_bus_interest_in(parcel);
         return;
 
     case NGX_IOT_BUS_PARCEL_SYNCED:
-        ngx_iot_bus_unknown &= ~((uint64_t) 1 << parcel->from.slot);
+        ngx_iot_bus_interest_synced(parcel->from.slot);
         return;
     }
 }
@@ -696,6 +445,7 @@ ngx_iot_bus_wire_message_in(ngx_iot_parcel_t *parcel)
         ngx_iot_count(bus_dropped);
         ngx_free(envelope);
         ngx_free(item);
+        ngx_iot_bus_wire_confirm(&parcel->from, head.confirm, NGX_ERROR);
         return;
     }
 
@@ -723,29 +473,36 @@ ngx_iot_bus_wire_message_in(ngx_iot_parcel_t *parcel)
 static void
 ngx_iot_bus_wire_confirmed(ngx_iot_bus_message_t *msg)
 {
-    ngx_str_t                 part;
-    ngx_uint_t                slot;
-    ngx_iot_bus_envelope_t   *envelope;
-    ngx_iot_bus_confirmed_t   confirmed;
+    ngx_iot_bus_envelope_t  *envelope;
 
     envelope = (ngx_iot_bus_envelope_t *) msg;
-    slot = envelope->from.slot;
 
-    if (ngx_iot_link_peer(slot) != envelope->from.generation) {
+    ngx_iot_bus_wire_confirm(&envelope->from, envelope->confirm, msg->rc);
+}
+
+
+static void
+ngx_iot_bus_wire_confirm(ngx_iot_slot_id_t *to, uint64_t confirm, ngx_int_t rc)
+{
+    ngx_str_t                part;
+    ngx_iot_bus_confirmed_t  confirmed;
+
+    if (confirm == 0 || ngx_iot_link_peer(to->slot) != to->generation) {
         return;
     }
 
-    confirmed.confirm = envelope->confirm;
-    confirmed.rc = msg->rc;
+    confirmed.confirm = confirm;
+    confirmed.rc = rc;
 
     part.len = sizeof(ngx_iot_bus_confirmed_t);
     part.data = (u_char *) &confirmed;
 
-    if (ngx_iot_link_send(slot, NGX_IOT_BUS_PARCEL_CONFIRM, &part, 1, 0)
+    if (ngx_iot_link_send(to->slot, NGX_IOT_BUS_PARCEL_CONFIRM, &part, 1, 0)
         == NGX_ERROR)
     {
         ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                      "could not confirm a message to worker slot %ui", slot);
+                      "could not confirm a message to worker slot %uD",
+                      to->slot);
     }
 }
 
@@ -830,69 +587,6 @@ ngx_iot_bus_wire_settle(ngx_iot_bus_confirm_t *confirm, ngx_int_t rc)
     confirm->item.rc = rc;
 
     ngx_iot_bus_wire_put(&confirm->item);
-}
-
-
-static void
-ngx_iot_bus_wire_interest_in(ngx_iot_parcel_t *parcel)
-{
-    u_char                  *p, *end;
-    ngx_int_t                rc;
-    ngx_str_t                filter, group;
-    ngx_uint_t               slot;
-    ngx_iot_bus_tenant_t    *tenant;
-    ngx_iot_bus_interest_t   interest;
-
-    slot = parcel->from.slot;
-    p = parcel->data;
-    end = p + parcel->len;
-
-    while ((size_t) (end - p) >= sizeof(ngx_iot_bus_interest_t)) {
-
-        ngx_memcpy(&interest, p, sizeof(ngx_iot_bus_interest_t));
-        p += sizeof(ngx_iot_bus_interest_t);
-
-        if ((uint64_t) interest.group + interest.filter
-            > (uint64_t) (end - p))
-        {
-            return;
-        }
-
-        group.len = interest.group;
-        group.data = p;
-        filter.len = interest.filter;
-        filter.data = p + group.len;
-
-        p = filter.data + filter.len;
-
-        tenant = ngx_iot_bus_tenant(interest.tenant, interest.members != 0);
-
-        rc = NGX_OK;
-
-        if (tenant == NULL) {
-            rc = interest.members ? NGX_ERROR : NGX_OK;
-
-        } else if (group.len) {
-            rc = ngx_iot_topic_weigh(tenant->tree, &filter, &group, slot,
-                                     interest.members);
-
-        } else if (interest.members) {
-            rc = ngx_iot_topic_mark(tenant->tree, &filter, slot);
-
-        } else {
-            ngx_iot_topic_unmark(tenant->tree, &filter, slot);
-        }
-
-        if (tenant) {
-            ngx_iot_bus_tenant_release(tenant);
-        }
-
-        /* better everything than nothing */
-
-        if (rc != NGX_OK) {
-            ngx_iot_bus_unknown |= (uint64_t) 1 << slot;
-        }
-    }
 }
 
 

@@ -82,6 +82,15 @@ typedef struct {
 #define NGX_IOT_BUS_PARCEL_SYNCED    5
 
 
+/* bytes that grow */
+
+typedef struct {
+    u_char                  *data;
+    size_t                   len;
+    size_t                   alloc;
+} ngx_iot_bus_buf_t;
+
+
 /* ngx_iot_bus.c */
 
 ngx_iot_bus_tenant_t *ngx_iot_bus_tenant(u_char *id, ngx_uint_t create);
@@ -92,14 +101,39 @@ ngx_iot_bus_envelope_t *ngx_iot_bus_envelope(u_char *tenant, ngx_str_t *topic,
     ngx_str_t *payload, ngx_str_t *properties, ngx_str_t *publisher,
     ngx_str_t *shares);
 
+/* Runs who waits for room. */
+void ngx_iot_bus_room(void);
+
+
+/* ngx_iot_bus_route.c */
+
+void ngx_iot_bus_route_init(void);
+
 /* Delivers here what came from another worker. */
 void ngx_iot_bus_arrived(ngx_iot_bus_envelope_t *envelope);
 
 /* Ends what only the outermost publish or event may end. */
 void ngx_iot_bus_finish(void);
 
-/* Runs who waits for room. */
-void ngx_iot_bus_room(void);
+/* Frees an unsubscribed subscription when nobody can meet it any more. */
+void ngx_iot_bus_bury(ngx_iot_bus_sub_t *sub);
+
+
+/* ngx_iot_bus_interest.c */
+
+/* slots that have not told yet what they want: they get everything */
+uint64_t ngx_iot_bus_unknown_slots(void);
+
+/* Tells all: members (of the group) now, 0 or 1 without a group. */
+void ngx_iot_bus_interest(ngx_iot_bus_tenant_t *tenant, ngx_str_t *filter,
+    ngx_str_t *group, uint32_t members);
+
+/* Tells one everything. */
+void ngx_iot_bus_interest_tell(ngx_uint_t slot);
+void ngx_iot_bus_interest_forget(ngx_uint_t slot);
+
+void ngx_iot_bus_interest_in(ngx_iot_parcel_t *parcel);
+void ngx_iot_bus_interest_synced(ngx_uint_t slot);
 
 
 /* ngx_iot_bus_wire.c */
@@ -110,9 +144,6 @@ void ngx_iot_bus_wire_exit(void);
 /* Sees what the others have said until now. */
 void ngx_iot_bus_wire_poll(void);
 
-/* slots that have not told yet what they want: they get everything */
-uint64_t ngx_iot_bus_wire_unknown(void);
-
 /*
  * NGX_OK, or NGX_ERROR when it could not be sent.  "plain" is also for
  * subscribers that are not in a group; shares are those of the slot.
@@ -121,16 +152,15 @@ ngx_int_t ngx_iot_bus_wire_message(ngx_uint_t slot,
     ngx_iot_bus_message_t *msg, ngx_uint_t plain, ngx_iot_bus_share_t *shares,
     ngx_uint_t nshares);
 
-/* Tells all: members (of the group) now, 0 or 1 without a group. */
-void ngx_iot_bus_wire_interest(ngx_iot_bus_tenant_t *tenant,
-    ngx_str_t *filter, ngx_str_t *group, uint32_t members);
-
 /* One group of shares at a time, as on the wire; NGX_DONE, or NGX_ERROR. */
 ngx_int_t ngx_iot_bus_wire_share(u_char **pos, u_char *end,
     ngx_str_t *filter, ngx_str_t *group);
 
 /* Keeps the worker from leaving while somebody waits for something. */
 void ngx_iot_bus_wire_busy(void);
+
+/* "len" more bytes at the end of the buffer; NULL: no memory */
+u_char *ngx_iot_bus_reserve(ngx_iot_bus_buf_t *buf, size_t len);
 
 
 #endif /* _NGX_IOT_BUS_WIRE_H_INCLUDED_ */

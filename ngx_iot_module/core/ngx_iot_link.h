@@ -38,7 +38,7 @@ typedef struct {
 
 typedef struct {
 
-    /* the data are valid during the call, which must not send or receive */
+    /* the data are valid during the call, which must not receive */
     void               (*parcel)(ngx_iot_parcel_t *parcel);
 
     /* a worker is there, or no more, or is another one now */
