@@ -13,11 +13,17 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 use IotTest::Bus;
 
-use constant { SUBSCRIBERS => 24, PUBLISHERS => 8, MESSAGES => 100 };
+use constant { WORKERS => 4, SUBSCRIBERS => 24, PUBLISHERS => 8,
+    MESSAGES => 100 };
 
-my $t = IotTest::Bus->new;
+my $t = IotTest::Bus->new(workers => WORKERS);
 
-# the broker has its own
+# the broker has its own, the same in each worker
+$t->wait_for(10, sub {
+    $t->metric('iot_workers') == WORKERS
+        && $t->metric('iot_bus_subscriptions') % WORKERS == 0
+});
+
 my $subscriptions = $t->metric('iot_bus_subscriptions');
 my $interests = $t->metric('iot_bus_interests');
 
