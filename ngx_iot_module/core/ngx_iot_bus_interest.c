@@ -183,7 +183,8 @@ ngx_iot_bus_interest_dump_add(ngx_uint_t slot, ngx_iot_bus_tenant_t *tenant,
     ngx_memcpy(interest.tenant, tenant->id, NGX_IOT_BUS_TENANT);
 
     p = ngx_iot_bus_reserve(&ngx_iot_bus_dump, sizeof(ngx_iot_bus_interest_t)
-                                 + interest.group + interest.filter);
+                                               + interest.group
+                                               + interest.filter);
     if (p == NULL) {
         return NGX_ERROR;
     }

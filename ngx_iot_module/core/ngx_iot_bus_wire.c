@@ -274,8 +274,9 @@ ngx_iot_bus_wire_shares(ngx_iot_bus_share_t *shares, ngx_uint_t n)
         name = &shares[i].group->name;
         start = ngx_iot_bus_buf.len;
 
-        p = ngx_iot_bus_reserve(&ngx_iot_bus_buf, sizeof(ngx_iot_bus_wire_share_t)
-                                     + name->len + NGX_IOT_TOPIC_MAX);
+        p = ngx_iot_bus_reserve(&ngx_iot_bus_buf,
+                                sizeof(ngx_iot_bus_wire_share_t)
+                                + name->len + NGX_IOT_TOPIC_MAX);
         if (p == NULL) {
             return NGX_ERROR;
         }
