@@ -18,6 +18,7 @@ static ngx_int_t ngx_http_iot_copy(ngx_pool_t *pool, ngx_str_t *dst,
     u_char *data, size_t len);
 
 static ngx_int_t ngx_http_iot_add_variables(ngx_conf_t *cf);
+static ngx_int_t ngx_http_iot_init(ngx_conf_t *cf);
 static void *ngx_http_iot_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_iot_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_iot_merge_loc_conf(ngx_conf_t *cf, void *parent,
@@ -89,7 +90,7 @@ static ngx_command_t  ngx_http_iot_commands[] = {
 
 static ngx_http_module_t  ngx_http_iot_module_ctx = {
     ngx_http_iot_add_variables,            /* preconfiguration */
-    ngx_http_iot_refuse_init,              /* postconfiguration */
+    ngx_http_iot_init,                     /* postconfiguration */
 
     ngx_http_iot_create_main_conf,         /* create main configuration */
     NULL,                                  /* init main configuration */
@@ -338,6 +339,7 @@ ngx_http_iot_create_main_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     imcf->routers = { NULL };
+     *     imcf->device_locations = NULL;
      */
 
     return imcf;
@@ -462,12 +464,27 @@ ngx_http_iot_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     handler = cmd->post;
     ilcf->handler = *handler;
 
-    if (ilcf->handler == ngx_http_iot_device_handler) {
-        ilcf->refuse = ngx_http_iot_device_refuse;
-    }
-
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ilcf->handler;
 
+    if (ilcf->handler == ngx_http_iot_device_handler) {
+        ilcf->refuse = ngx_http_iot_device_refuse;
+
+        if (ngx_http_iot_log_add_location(cf, &clcf->name) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
     return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_iot_init(ngx_conf_t *cf)
+{
+    if (ngx_http_iot_log_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_iot_refuse_init(cf);
 }

@@ -21,6 +21,7 @@
 
 typedef struct {
     ngx_http_iot_router_t  *routers[NGX_HTTP_IOT_DIALECTS];
+    ngx_array_t            *device_locations;   /* ngx_str_t: their names */
 } ngx_http_iot_main_conf_t;
 
 
@@ -71,6 +72,14 @@ void ngx_http_iot_set_ctx(ngx_http_request_t *r,
 
 ngx_http_iot_router_t *ngx_http_iot_get_router(ngx_http_request_t *r,
     ngx_iot_dialect_t *dialect);
+
+
+/*
+ * Keep the tokens of devices out of the error log: once for the module, and
+ * for each location of the device API.
+ */
+ngx_int_t ngx_http_iot_log_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_iot_log_add_location(ngx_conf_t *cf, ngx_str_t *name);
 
 
 /* content handlers */
