@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "../codec/ngx_iot_id.h"
 #include "../codec/ngx_iot_utf8.h"
 #include "ngx_iot_db.h"
 #include "ngx_iot_device.h"
@@ -16,7 +17,14 @@
 
 #define NGX_IOT_DEVICE_MAX_TOKEN  255
 
+/* no token begins with it: what follows is a hash and a user name */
+#define NGX_IOT_DEVICE_LOGIN      0xff
+#define NGX_IOT_DEVICE_LOGIN_LEN  (1 + NGX_IOT_SHA3_LEN)
 
+
+static ngx_uint_t ngx_iot_device_text(ngx_str_t *text);
+static ngx_int_t ngx_iot_device_get(ngx_str_t *key, ngx_iot_device_t **found,
+    ngx_iot_device_wait_t *wait);
 static ngx_iot_device_t *ngx_iot_device_lookup(ngx_str_t *token);
 static ngx_uint_t ngx_iot_device_current(ngx_iot_device_t *device);
 static ngx_iot_device_t *ngx_iot_device_create(ngx_str_t *token);
@@ -35,6 +43,10 @@ static ngx_uint_t ngx_iot_device_key_pos(ngx_iot_device_t *device,
 static ngx_iot_db_stmt_t  ngx_iot_device_by_token_stmt = ngx_iot_db_stmt(
     "SELECT device_id, nr, tenant_id, customer_id, profile_id, name, gateway,"
     " cast_strings, enabled FROM iot.device_by_token($1)");
+
+static ngx_iot_db_stmt_t  ngx_iot_device_by_login_stmt = ngx_iot_db_stmt(
+    "SELECT device_id, nr, tenant_id, customer_id, profile_id, name, gateway,"
+    " cast_strings, enabled, password FROM iot.device_by_login($1, $2)");
 
 static ngx_rbtree_t       ngx_iot_device_tree;
 static ngx_rbtree_node_t  ngx_iot_device_sentinel;
@@ -72,17 +84,95 @@ ngx_int_t
 ngx_iot_device_by_token(ngx_str_t *token, ngx_iot_device_t **found,
     ngx_iot_device_wait_t *wait)
 {
-    ngx_iot_device_t  *device;
-
-    /* the database would not even compare what is no text */
-
-    if (token->len == 0
-        || token->len > NGX_IOT_DEVICE_MAX_TOKEN
-        || ngx_strlchr(token->data, token->data + token->len, '\0')
-        || ngx_iot_utf8_check(token->data, token->len) != NGX_OK)
-    {
+    if (token->len == 0 || !ngx_iot_device_text(token)) {
         return NGX_DECLINED;
     }
+
+    return ngx_iot_device_get(token, found, wait);
+}
+
+
+/* the database would not even compare what is no text */
+
+static ngx_uint_t
+ngx_iot_device_text(ngx_str_t *text)
+{
+    return text->len == 0
+           || (text->len <= NGX_IOT_DEVICE_MAX_TOKEN
+               && ngx_strlchr(text->data, text->data + text->len, '\0')
+                  == NULL
+               && ngx_iot_utf8_check(text->data, text->len) == NGX_OK);
+}
+
+
+ngx_int_t
+ngx_iot_device_by_login(ngx_str_t *client_id, ngx_str_t *user,
+    ngx_iot_device_t **found, ngx_iot_device_wait_t *wait)
+{
+    u_char     *p, *text;
+    u_char      buf[NGX_IOT_DEVICE_LOGIN_LEN + NGX_IOT_DEVICE_MAX_TOKEN];
+    ngx_int_t   rc;
+    ngx_str_t   key;
+
+    if (client_id->len + user->len == 0 || !ngx_iot_device_text(user)) {
+        return NGX_DECLINED;
+    }
+
+    text = ngx_alloc(client_id->len + 1 + user->len, ngx_cycle->log);
+    if (text == NULL) {
+        return NGX_BUSY;
+    }
+
+    p = ngx_cpymem(text, client_id->data, client_id->len);
+
+    if (user->len) {
+        *p++ = '|';
+        p = ngx_cpymem(p, user->data, user->len);
+    }
+
+    buf[0] = NGX_IOT_DEVICE_LOGIN;
+    rc = ngx_iot_sha3(buf + 1, text, p - text);
+
+    ngx_free(text);
+
+    if (rc != NGX_OK) {
+        return NGX_BUSY;
+    }
+
+    if (user->len) {
+        ngx_memcpy(buf + NGX_IOT_DEVICE_LOGIN_LEN, user->data, user->len);
+    }
+
+    key.data = buf;
+    key.len = NGX_IOT_DEVICE_LOGIN_LEN + user->len;
+
+    return ngx_iot_device_get(&key, found, wait);
+}
+
+
+ngx_int_t
+ngx_iot_device_again(ngx_iot_device_t *former, ngx_iot_device_t **found,
+    ngx_iot_device_wait_t *wait)
+{
+    return ngx_iot_device_get(&former->node.str, found, wait);
+}
+
+
+ngx_uint_t
+ngx_iot_device_may_enter(ngx_iot_device_t *device, ngx_str_t *password)
+{
+    return device->password.data == NULL
+           || ngx_iot_secret_equal(device->password.data,
+                                   device->password.len, password->data,
+                                   password->len);
+}
+
+
+static ngx_int_t
+ngx_iot_device_get(ngx_str_t *token, ngx_iot_device_t **found,
+    ngx_iot_device_wait_t *wait)
+{
+    ngx_iot_device_t  *device;
 
     device = ngx_iot_device_lookup(token);
 
@@ -222,6 +312,11 @@ ngx_iot_device_drop(ngx_iot_device_t *device)
         ngx_free(device->name.data);
     }
 
+    if (device->password.data) {
+        ngx_memzero(device->password.data, device->password.len);
+        ngx_free(device->password.data);
+    }
+
     if (device->keys) {
         ngx_free(device->keys);
     }
@@ -254,9 +349,17 @@ ngx_iot_device_unwait(ngx_iot_device_wait_t *wait)
 static ngx_int_t
 ngx_iot_device_load(ngx_iot_device_t *device)
 {
+    ngx_int_t           rc;
+    ngx_str_t           key, user;
+    ngx_uint_t          login;
     ngx_iot_db_call_t  *call;
 
-    call = ngx_iot_db_create(NGX_IOT_DB_CALL, &ngx_iot_device_by_token_stmt,
+    key = device->node.str;
+    login = (key.data[0] == NGX_IOT_DEVICE_LOGIN);
+
+    call = ngx_iot_db_create(NGX_IOT_DB_CALL,
+                             login ? &ngx_iot_device_by_login_stmt
+                                   : &ngx_iot_device_by_token_stmt,
                              ngx_cycle->log);
     if (call == NULL) {
         return NGX_ERROR;
@@ -267,9 +370,24 @@ ngx_iot_device_load(ngx_iot_device_t *device)
     call->data = device;
     call->done = ngx_iot_device_loaded;
 
-    if (ngx_iot_db_text(call, &device->node.str) != NGX_OK
-        || ngx_iot_db_send(call) != NGX_OK)
-    {
+    if (login) {
+        user.data = key.data + NGX_IOT_DEVICE_LOGIN_LEN;
+        user.len = key.len - NGX_IOT_DEVICE_LOGIN_LEN;
+
+        key.data++;
+        key.len = NGX_IOT_SHA3_LEN;
+
+        rc = ngx_iot_db_text(call, &key);
+
+        if (rc == NGX_OK) {
+            rc = ngx_iot_db_text(call, &user);
+        }
+
+    } else {
+        rc = ngx_iot_db_text(call, &key);
+    }
+
+    if (rc != NGX_OK || ngx_iot_db_send(call) != NGX_OK) {
         ngx_destroy_pool(call->pool);
         return NGX_ERROR;
     }
@@ -367,6 +485,18 @@ ngx_iot_device_fill(ngx_iot_device_t *device, PGresult *res)
 
     ngx_memcpy(device->name.data, PQgetvalue(res, 0, 5),
                device->name.len + 1);
+
+    if (PQnfields(res) > 9 && !PQgetisnull(res, 0, 9)) {
+        device->password.len = PQgetlength(res, 0, 9);
+        device->password.data = ngx_alloc(device->password.len + 1,
+                                          ngx_cycle->log);
+        if (device->password.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(device->password.data, PQgetvalue(res, 0, 9),
+                   device->password.len + 1);
+    }
 
     return NGX_OK;
 }

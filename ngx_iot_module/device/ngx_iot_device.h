@@ -38,6 +38,7 @@ struct ngx_iot_device_s {
     u_char             customer[NGX_IOT_UUID_TEXT];
     u_char             profile[NGX_IOT_UUID_TEXT];
     ngx_str_t          name;
+    ngx_str_t          password;      /* data NULL: none is asked for */
 
     /* what it was made from is current while these have not moved */
     ngx_atomic_t      *tags[4];
@@ -88,6 +89,19 @@ void ngx_iot_device_exit_process(ngx_cycle_t *cycle);
  */
 ngx_int_t ngx_iot_device_by_token(ngx_str_t *token, ngx_iot_device_t **device,
     ngx_iot_device_wait_t *wait);
+
+/*
+ * The same for the credentials of a client id and a user name, of which either
+ * may be empty; and once more for a device that was found in either way.
+ */
+ngx_int_t ngx_iot_device_by_login(ngx_str_t *client_id, ngx_str_t *user,
+    ngx_iot_device_t **device, ngx_iot_device_wait_t *wait);
+ngx_int_t ngx_iot_device_again(ngx_iot_device_t *former,
+    ngx_iot_device_t **device, ngx_iot_device_wait_t *wait);
+
+/* 1 when the device asks for no password, or for this one. */
+ngx_uint_t ngx_iot_device_may_enter(ngx_iot_device_t *device,
+    ngx_str_t *password);
 
 void ngx_iot_device_unwait(ngx_iot_device_wait_t *wait);
 void ngx_iot_device_release(ngx_iot_device_t *device);

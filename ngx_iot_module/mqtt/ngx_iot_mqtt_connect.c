@@ -7,6 +7,7 @@
 #include "../codec/ngx_iot_id.h"
 #include "../core/ngx_iot_registry.h"
 #include "ngx_iot_mqtt_session.h"
+#include "ngx_iot_mqtt_tb.h"
 #include "ngx_iot_mqtt_store.h"
 
 
@@ -41,6 +42,7 @@ struct ngx_iot_mqtt_connecting_s {
     ngx_msec_t               start;
     ngx_uint_t               present;
     unsigned                 assigned:1;
+    unsigned                 login:1;
     unsigned                 kicking:1;
     unsigned                 opened:1;
     u_char                   data[1];
@@ -55,6 +57,7 @@ static ngx_int_t ngx_iot_mqtt_connect_check(ngx_iot_mqtt_session_t *s,
 static ngx_int_t ngx_iot_mqtt_connect_auth(ngx_iot_mqtt_connecting_t *cn);
 static void ngx_iot_mqtt_connect_device(ngx_iot_device_wait_t *wait,
     ngx_int_t rc, ngx_iot_device_t *device, ngx_iot_error_t *err);
+static ngx_int_t ngx_iot_mqtt_connect_login(ngx_iot_mqtt_connecting_t *cn);
 static ngx_int_t ngx_iot_mqtt_connect_is_device(ngx_iot_mqtt_connecting_t *cn,
     ngx_iot_device_t *device);
 static void ngx_iot_mqtt_connect_user(void *data, ngx_int_t rc,
@@ -359,8 +362,11 @@ ngx_iot_mqtt_connect_auth(ngx_iot_mqtt_connecting_t *cn)
                                    : NGX_IOT_MQTT_BAD_PASSWORD;
     }
 
-    if (!connect->has_user) {
-        return NGX_IOT_MQTT_NOT_AUTHORIZED;
+    rc = ngx_iot_mqtt_tb_provision(s, &connect->user, &connect->client_id);
+
+    if (rc != NGX_DECLINED) {
+        cn->expiry = 0;
+        return rc;
     }
 
     cn->wait.found = ngx_iot_mqtt_connect_device;
@@ -377,11 +383,44 @@ ngx_iot_mqtt_connect_auth(ngx_iot_mqtt_connecting_t *cn)
         return NGX_AGAIN;
 
     case NGX_DECLINED:
-        return NGX_IOT_MQTT_NOT_AUTHORIZED;
+        return ngx_iot_mqtt_connect_login(cn);
 
     default: /* NGX_BUSY */
         return NGX_IOT_MQTT_UNAVAILABLE;
     }
+}
+
+
+/* not a token: the credentials of a client id, a user name and a password */
+
+static ngx_int_t
+ngx_iot_mqtt_connect_login(ngx_iot_mqtt_connecting_t *cn)
+{
+    ngx_int_t          rc;
+    ngx_str_t          id;
+    ngx_iot_device_t  *device;
+
+    id = cn->connect.client_id;
+
+    if (cn->assigned) {
+        id.len = 0;
+    }
+
+    cn->login = 1;
+    cn->wait.found = ngx_iot_mqtt_connect_device;
+    cn->wait.data = cn;
+
+    rc = ngx_iot_device_by_login(&id, &cn->connect.user, &device, &cn->wait);
+
+    if (rc == NGX_OK) {
+        return ngx_iot_mqtt_connect_is_device(cn, device);
+    }
+
+    if (rc == NGX_DECLINED) {
+        return NGX_IOT_MQTT_NOT_AUTHORIZED;
+    }
+
+    return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_IOT_MQTT_UNAVAILABLE;
 }
 
 
@@ -396,6 +435,13 @@ ngx_iot_mqtt_connect_device(ngx_iot_device_wait_t *wait, ngx_int_t rc,
 
     if (rc == NGX_OK) {
         rc = ngx_iot_mqtt_connect_is_device(cn, device);
+
+    } else if (rc == NGX_DECLINED && !cn->login) {
+        rc = ngx_iot_mqtt_connect_login(cn);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
 
     } else {
         rc = (rc == NGX_DECLINED) ? NGX_IOT_MQTT_NOT_AUTHORIZED
@@ -413,6 +459,13 @@ ngx_iot_mqtt_connect_is_device(ngx_iot_mqtt_connecting_t *cn,
     ngx_iot_mqtt_session_t  *s;
 
     s = cn->session;
+
+    if (!ngx_iot_device_may_enter(device, &cn->connect.password)) {
+        ngx_iot_device_release(device);
+
+        return (s->parser.version == NGX_IOT_MQTT_V5)
+               ? NGX_IOT_MQTT_BAD_PASSWORD : NGX_IOT_MQTT_NOT_AUTHORIZED;
+    }
 
     s->device = device;
     s->role = NGX_IOT_DEVICE;

@@ -339,8 +339,7 @@ ngx_iot_mqtt_tb_check(ngx_iot_mqtt_tb_t *tb)
         return;
     }
 
-    rc = ngx_iot_device_by_token(&tb->session->device->node.str, &device,
-                                 &tb->wait);
+    rc = ngx_iot_device_again(tb->session->device, &device, &tb->wait);
 
     if (rc == NGX_OK) {
         tb->stale = 0;

@@ -234,4 +234,14 @@ ngx_int_t ngx_iot_mqtt_tb_rpc_answer(ngx_iot_mqtt_tb_op_t *op,
     ngx_iot_device_t *device, int32_t id, ngx_str_t *body);
 
 
+/* --- ngx_iot_mqtt_tb_provision.c --- */
+
+/*
+ * NGX_OK: it is a session that asks for a device, and has a client id of its
+ * own now; NGX_DECLINED: it is not; or a reason.
+ */
+ngx_int_t ngx_iot_mqtt_tb_provision(ngx_iot_mqtt_session_t *s,
+    ngx_str_t *user, ngx_str_t *client_id);
+
+
 #endif /* _NGX_IOT_MQTT_TB_H_INCLUDED_ */
