@@ -46,7 +46,8 @@ static ngx_iot_db_stmt_t  ngx_iot_device_by_token_stmt = ngx_iot_db_stmt(
 
 static ngx_iot_db_stmt_t  ngx_iot_device_by_login_stmt = ngx_iot_db_stmt(
     "SELECT device_id, nr, tenant_id, customer_id, profile_id, name, gateway,"
-    " cast_strings, enabled, password FROM iot.device_by_login($1, $2)");
+    " cast_strings, enabled, tenant_profile_id, password"
+    " FROM iot.device_by_login($1, $2)");
 
 static ngx_rbtree_t       ngx_iot_device_tree;
 static ngx_rbtree_node_t  ngx_iot_device_sentinel;
@@ -486,15 +487,15 @@ ngx_iot_device_fill(ngx_iot_device_t *device, PGresult *res)
     ngx_memcpy(device->name.data, PQgetvalue(res, 0, 5),
                device->name.len + 1);
 
-    if (PQnfields(res) > 9 && !PQgetisnull(res, 0, 9)) {
-        device->password.len = PQgetlength(res, 0, 9);
+    if (PQnfields(res) > 10 && !PQgetisnull(res, 0, 10)) {
+        device->password.len = PQgetlength(res, 0, 10);
         device->password.data = ngx_alloc(device->password.len + 1,
                                           ngx_cycle->log);
         if (device->password.data == NULL) {
             return NGX_ERROR;
         }
 
-        ngx_memcpy(device->password.data, PQgetvalue(res, 0, 9),
+        ngx_memcpy(device->password.data, PQgetvalue(res, 0, 10),
                    device->password.len + 1);
     }
 

@@ -13,14 +13,15 @@
 CREATE OR REPLACE FUNCTION iot.device_by_login(basic_id text, user_name text)
 RETURNS TABLE (device_id uuid, nr integer, tenant_id uuid, customer_id uuid,
     profile_id uuid, name text, gateway boolean, cast_strings boolean,
-    enabled boolean, password text)
+    enabled boolean, tenant_profile_id uuid, password text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 BEGIN
     RETURN QUERY
         SELECT d.id, d.nr, d.tenant_id, d.customer_id, d.profile_id, d.name,
                d.is_gateway, COALESCE(dp.cast_strings, tp.cast_strings, true),
-               d.enabled, NULLIF(c.value::json ->> 'password', '')
+               d.enabled, t.tenant_profile_id,
+               NULLIF(c.value::json ->> 'password', '')
         FROM iot.device_credentials AS c
             JOIN iot.device AS d
                 ON d.tenant_id = c.tenant_id AND d.id = c.device_id
