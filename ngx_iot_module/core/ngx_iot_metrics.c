@@ -48,6 +48,14 @@ static u_char *ngx_iot_metric_line(u_char *p, u_char *last,
     ngx_iot_metric_time(name, "lane=\"write\"", help, member[3]),            \
     ngx_iot_metric_time(name, "lane=\"chore\"", help, member[4])
 
+#define ngx_iot_metric_kinds(name, owner, help, member)                       \
+    ngx_iot_metric(name, "owner=\"" owner "\",kind=\"messages\"", "counter",   \
+                   help, member[0]),                                          \
+    ngx_iot_metric(name, "owner=\"" owner "\",kind=\"telemetry\"", "counter",  \
+                   help, member[1]),                                          \
+    ngx_iot_metric(name, "owner=\"" owner "\",kind=\"points\"", "counter",     \
+                   help, member[2])
+
 
 static ngx_iot_metric_t  ngx_iot_metric_table[] = {
 
@@ -64,6 +72,12 @@ static ngx_iot_metric_t  ngx_iot_metric_table[] = {
                    "Values committed and acknowledged.", points),
     ngx_iot_metric("iot_points_refused_total", "", "counter",
                    "Values that were not stored.", points_refused),
+    ngx_iot_metric_kinds("iot_rate_refused_total", "tenant",
+                         "Messages refused by a rate.", rate_refused[0]),
+    ngx_iot_metric_kinds("iot_rate_refused_total", "device",
+                         "Messages refused by a rate.", rate_refused[1]),
+    ngx_iot_metric_kinds("iot_rate_refused_total", "gateway",
+                         "Messages refused by a rate.", rate_refused[2]),
     ngx_iot_metric("iot_batches_total", "", "counter",
                    "Batches committed.", batches),
     ngx_iot_metric("iot_batches_copy_total", "", "counter",

@@ -31,6 +31,11 @@ static ngx_iot_device_t *ngx_iot_device_create(ngx_str_t *token);
 static void ngx_iot_device_drop(ngx_iot_device_t *device);
 static ngx_int_t ngx_iot_device_load(ngx_iot_device_t *device);
 static void ngx_iot_device_loaded(ngx_iot_db_call_t *call);
+static ngx_int_t ngx_iot_device_rates(ngx_iot_device_t *device);
+static void ngx_iot_device_rated(ngx_iot_rates_wait_t *wait,
+    ngx_iot_rates_t *rates);
+static void ngx_iot_device_done(ngx_iot_device_t *device, ngx_int_t rc,
+    ngx_iot_error_t *err);
 static ngx_int_t ngx_iot_device_fill(ngx_iot_device_t *device,
     PGresult *res);
 static ngx_uint_t ngx_iot_device_uuid(u_char *dst, PGresult *res, int column);
@@ -238,7 +243,7 @@ ngx_iot_device_current(ngx_iot_device_t *device)
         return 0;
     }
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < NGX_IOT_DEVICE_TAGS; i++) {
         if (device->tags[i] && *device->tags[i] != device->seen_tags[i]) {
             return 0;
         }
@@ -320,6 +325,10 @@ ngx_iot_device_drop(ngx_iot_device_t *device)
 
     if (device->keys) {
         ngx_free(device->keys);
+    }
+
+    if (device->rates) {
+        ngx_iot_rates_release(device->rates);
     }
 
     ngx_free(device);
@@ -404,7 +413,6 @@ ngx_iot_device_loaded(ngx_iot_db_call_t *call)
     ngx_iot_device_t  *device;
 
     device = call->data;
-    device->loading = 0;
 
     /* the answers may release it */
     device->refs++;
@@ -421,10 +429,73 @@ ngx_iot_device_loaded(ngx_iot_db_call_t *call)
     } else {
         rc = ngx_iot_device_fill(device, call->result);
 
+        if (rc == NGX_OK) {
+            rc = ngx_iot_device_rates(device);
+
+            if (rc == NGX_AGAIN) {
+                return;
+            }
+        }
+
         if (rc != NGX_OK) {
             ngx_iot_error_set(&call->error, 503, "unavailable",
                               "Out of memory");
         }
+    }
+
+    ngx_iot_device_done(device, rc, &call->error);
+}
+
+
+/* NGX_AGAIN: they are being read */
+
+static ngx_int_t
+ngx_iot_device_rates(ngx_iot_device_t *device)
+{
+    ngx_int_t              rc;
+    ngx_iot_rates_wait_t  *wait;
+
+    wait = ngx_calloc(sizeof(ngx_iot_rates_wait_t), ngx_cycle->log);
+    if (wait == NULL) {
+        return NGX_ERROR;
+    }
+
+    wait->found = ngx_iot_device_rated;
+    wait->data = device;
+
+    rc = ngx_iot_rates_find(device->tenant, &device->rates, wait);
+
+    if (rc != NGX_AGAIN) {
+        ngx_free(wait);
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_iot_device_rated(ngx_iot_rates_wait_t *wait, ngx_iot_rates_t *rates)
+{
+    ngx_iot_device_t  *device;
+
+    device = wait->data;
+    device->rates = rates;
+
+    ngx_free(wait);
+
+    ngx_iot_device_done(device, NGX_OK, NULL);
+}
+
+
+static void
+ngx_iot_device_done(ngx_iot_device_t *device, ngx_int_t rc,
+    ngx_iot_error_t *err)
+{
+    device->loading = 0;
+
+    if (device->rates) {
+        device->tags[4] = device->rates->tags[1];
+        device->seen_tags[4] = device->rates->seen_tags[1];
     }
 
     if ((rc != NGX_OK || device->changes != ngx_iot_zone_changes())
@@ -433,7 +504,7 @@ ngx_iot_device_loaded(ngx_iot_db_call_t *call)
         ngx_iot_device_drop(device);
     }
 
-    ngx_iot_device_answer(device, rc, &call->error);
+    ngx_iot_device_answer(device, rc, err);
     ngx_iot_device_release(device);
 }
 

@@ -12,10 +12,14 @@
 #include <ngx_core.h>
 
 #include "../core/ngx_iot_error.h"
+#include "../core/ngx_iot_rates.h"
 #include "../core/ngx_iot_zone.h"
 
 
-#define NGX_IOT_UUID_TEXT  36
+#define NGX_IOT_UUID_TEXT    36
+
+/* device, tenant, customer, profile and profile of the tenant */
+#define NGX_IOT_DEVICE_TAGS  5
 
 
 typedef struct ngx_iot_device_s  ngx_iot_device_t;
@@ -41,8 +45,8 @@ struct ngx_iot_device_s {
     ngx_str_t          password;      /* data NULL: none is asked for */
 
     /* what it was made from is current while these have not moved */
-    ngx_atomic_t      *tags[4];
-    ngx_atomic_uint_t  seen_tags[4];
+    ngx_atomic_t      *tags[NGX_IOT_DEVICE_TAGS];
+    ngx_atomic_uint_t  seen_tags[NGX_IOT_DEVICE_TAGS];
 
     /* keys that are registered for the device: sorted ids */
     uint32_t          *keys;
@@ -50,6 +54,8 @@ struct ngx_iot_device_s {
     ngx_uint_t         nkeys_alloc;
     ngx_atomic_t      *keys_tag;
     ngx_atomic_uint_t  seen_keys_tag;
+
+    ngx_iot_rates_t   *rates;         /* of the tenant, held */
 
     ngx_uint_t         changes;       /* when the database was asked */
 

@@ -12,6 +12,7 @@
 #include "../core/ngx_iot_metrics.h"
 #include "../core/ngx_iot_zone.h"
 #include "../device/ngx_iot_activity.h"
+#include "../device/ngx_iot_device_rate.h"
 #include "ngx_http_iot_device.h"
 #include "ngx_http_iot_module.h"
 #include "ngx_http_iot_poll.h"
@@ -78,10 +79,10 @@ static ngx_http_iot_device_route_t  ngx_http_iot_device_routes[] = {
     { NGX_HTTP_GET, ngx_string("rpc"), 0,
       ngx_http_iot_poll_rpc },
 
-    { NGX_HTTP_POST, ngx_string("rpc"), 1,
+    { NGX_HTTP_POST, ngx_string("rpc"), 0,
       ngx_http_iot_device_rpc },
 
-    { NGX_HTTP_POST, ngx_string("rpc/*"), 1,
+    { NGX_HTTP_POST, ngx_string("rpc/*"), 0,
       ngx_http_iot_device_rpc_answer },
 
     { NGX_HTTP_POST, ngx_string("claim"), 0,
@@ -98,7 +99,7 @@ static ngx_http_iot_device_route_t  ngx_http_iot_device_routes[] = {
 
 
 static ngx_http_iot_device_route_t  ngx_http_iot_device_provision_route = {
-    NGX_HTTP_POST, ngx_string("provision"), 1, ngx_http_iot_device_provision
+    NGX_HTTP_POST, ngx_string("provision"), 0, ngx_http_iot_device_provision
 };
 
 
@@ -334,8 +335,17 @@ ngx_http_iot_device_go(ngx_http_iot_device_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (ctx->device && ngx_http_iot_device_variables(ctx) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (ctx->device) {
+
+        if (ngx_http_iot_device_variables(ctx) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (ngx_iot_device_rate(ctx->device, 1, ctx->route->telemetry, 0)
+            != NGX_OK)
+        {
+            return ngx_http_iot_device_limited(ctx);
+        }
     }
 
     if (ctx->device) {
@@ -490,6 +500,11 @@ ngx_http_iot_device_save(ngx_http_iot_device_ctx_t *ctx, ngx_uint_t scope)
 
     if (rc != NGX_OK) {
         return ngx_http_iot_device_bad_payload(ctx, rc);
+    }
+
+    if (ngx_iot_device_rate(ctx->device, 0, 0, points->n) != NGX_OK) {
+        ngx_iot_add(points_refused, points->n);
+        return ngx_http_iot_device_limited(ctx);
     }
 
     ctx->save.device = ctx->device;

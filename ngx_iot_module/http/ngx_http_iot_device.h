@@ -30,7 +30,7 @@ typedef ngx_int_t (*ngx_http_iot_device_pt)(ngx_http_iot_device_ctx_t *ctx);
 typedef struct {
     ngx_uint_t                  method;
     ngx_str_t                   path;      /* behind the token */
-    ngx_uint_t                  body;
+    ngx_uint_t                  telemetry; /* it brings values */
     ngx_http_iot_device_pt      handler;
 } ngx_http_iot_device_route_t;
 
@@ -68,6 +68,7 @@ ngx_int_t ngx_http_iot_device_discard(ngx_http_iot_device_ctx_t *ctx,
 ngx_int_t ngx_http_iot_device_too_large(ngx_http_iot_device_ctx_t *ctx);
 ngx_int_t ngx_http_iot_device_unavailable(ngx_http_iot_device_ctx_t *ctx,
     ngx_uint_t retry_after);
+ngx_int_t ngx_http_iot_device_limited(ngx_http_iot_device_ctx_t *ctx);
 ngx_int_t ngx_http_iot_device_error(ngx_http_iot_device_ctx_t *ctx,
     ngx_iot_error_t *err);
 

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 
 #include "../core/ngx_iot_metrics.h"
+#include "../device/ngx_iot_device_rate.h"
 #include "ngx_http_iot_device.h"
 #include "ngx_http_iot_module.h"
 
@@ -81,6 +82,22 @@ ngx_http_iot_device_too_large(ngx_http_iot_device_ctx_t *ctx)
     return ngx_http_iot_device_send(ctx, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
                                     &ngx_http_iot_device_json,
                                     &ngx_http_iot_device_limit);
+}
+
+
+/* over a rate of the tenant profile; the body may not have been read */
+
+ngx_int_t
+ngx_http_iot_device_limited(ngx_http_iot_device_ctx_t *ctx)
+{
+    if (ngx_http_iot_device_retry_after(ctx->request,
+                                        NGX_IOT_DEVICE_RETRY_AFTER)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_iot_device_discard(ctx, NGX_HTTP_TOO_MANY_REQUESTS);
 }
 
 
