@@ -804,11 +804,15 @@ ngx_iot_mqtt_connect_accept(ngx_iot_mqtt_connecting_t *cn)
 
     if (cn->connect.will) {
         rc = ngx_iot_mqtt_may(s, NGX_IOT_MQTT_PUB, &cn->connect.will_topic);
-        if (rc != NGX_OK) {
-            return rc;
+
+        if (rc == NGX_OK) {
+            rc = ngx_iot_mqtt_will_set(s, &cn->connect);
+
+        } else if (s->topics) {
+            /* devices give wills on topics of their dialect: not kept */
+            rc = NGX_OK;
         }
 
-        rc = ngx_iot_mqtt_will_set(s, &cn->connect);
         if (rc != NGX_OK) {
             return rc;
         }

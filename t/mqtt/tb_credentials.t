@@ -47,6 +47,8 @@ sub credentials {
 is(reason(user => $t->device_token), 0, 'a token');
 is(reason(user => $t->device_token, password => 'any'), 0,
     'any password with it');
+is(reason(user => $t->device_token, will => 'v1/devices/me/telemetry'), 0,
+    'a will');
 is(reason(user => 'nobody'), 5, 'no token');
 is(reason(user => 'nobody', version => 5), 0x87, 'in 5.0');
 is(reason(), 5, 'nothing at all');

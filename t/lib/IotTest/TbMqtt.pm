@@ -22,7 +22,7 @@ my @types = qw(NONE CONNECT CONNACK PUBLISH PUBACK PUBREC PUBREL PUBCOMP
     SUBSCRIBE SUBACK UNSUBSCRIBE UNSUBACK PINGREQ PINGRESP DISCONNECT AUTH);
 
 
-# user, password, id, version (4), keep_alive (0)
+# user, password, id, version (4), keep_alive (0), will: a topic (3.1.1)
 sub open {
     my ($class, $t, %o) = @_;
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
@@ -36,6 +36,7 @@ sub open {
     my $flags = 2;
 
     $flags |= 0x80 if defined $o{user};
+    $flags |= 0x04 if defined $o{will};
     $flags |= 0x40 if defined $o{password};
 
     my $body = text('MQTT') . pack('CCn', $self->{version}, $flags,
@@ -43,6 +44,7 @@ sub open {
 
     $body .= "\0" if $self->{version} == 5;
     $body .= text(defined $o{id} ? $o{id} : 'c' . int(rand(1e9)));
+    $body .= text($o{will}) . text("x") if defined $o{will};
     $body .= text($o{user}) if defined $o{user};
     $body .= text($o{password}) if defined $o{password};
 
