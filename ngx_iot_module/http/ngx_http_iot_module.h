@@ -54,6 +54,7 @@ typedef struct {
     ngx_str_t               user;
     ngx_http_iot_call_t    *call;          /* of "iot_api" */
     void                   *device_api;    /* of "iot_device_api" */
+    void                   *ws;            /* of a WebSocket */
 
     ngx_str_t               refusal;       /* in place of the page of nginx */
 

@@ -10,6 +10,7 @@
 
 #include "ngx_http_iot_tb.h"
 #include "ngx_http_iot_tb_rpc.h"
+#include "ngx_http_iot_tb_ws.h"
 
 
 /*
@@ -255,6 +256,11 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
                         0),
     ngx_http_iot_tb_sql(GET, "rpc/persistent/device/{deviceId}", TEN|CUS,
                         "rpc_list", 0),
+
+    /* subscriptions */
+
+    ngx_http_iot_tb_c(GET, "ws", PUB, ws, 0),
+    ngx_http_iot_tb_c(GET, "ws/plugins/telemetry", PUB, ws, 0),
 
     /* settings, audit log, what clients ask for at their start */
 
