@@ -415,6 +415,10 @@ ngx_iot_mqtt_durable_resume(ngx_iot_mqtt_session_t *s)
             sub->options = stored->options;
             sub->id = stored->id;
 
+            if (sub->filter.data[0] == '$') {
+                s->sys = 1;
+            }
+
             s->nsubs++;
             ngx_iot_gauge(mqtt_subscriptions,
                           ngx_iot_metrics->mqtt_subscriptions + 1);
@@ -720,6 +724,16 @@ ngx_iot_mqtt_durable_leave(ngx_iot_mqtt_session_t *s)
                 leaving->pending++;
             }
         }
+    }
+
+    /* rows are written in their order: this one says that all others were */
+
+    if (!ngx_queue_empty(&s->marking)
+        && ngx_iot_mqtt_store_mark(s->durable, 0, 0, NGX_IOT_MQTT_MARK_DONE,
+                                   ngx_iot_mqtt_durable_marked, leaving)
+           == NGX_OK)
+    {
+        leaving->pending++;
     }
 
     call = ngx_iot_db_create(NGX_IOT_DB_CALL, &ngx_iot_mqtt_close_stmt,

@@ -496,8 +496,6 @@ ngx_iot_mqtt_route(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in)
         return;
     }
 
-    ngx_iot_mqtt_retain(msg);
-
     if (msg->qos == 0 || in == NULL) {
         (void) ngx_iot_mqtt_store_retained(msg, NULL, NULL);
         ngx_iot_mqtt_route_on(msg, in);
@@ -604,6 +602,10 @@ ngx_iot_mqtt_route_bus(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in)
     if (rc == NGX_BUSY) {
         ngx_iot_mqtt_route_wait(msg, in);
         return;
+    }
+
+    if (rc == NGX_OK && (msg->flags & NGX_IOT_BUS_RETAIN)) {
+        ngx_iot_mqtt_retain(msg);
     }
 
     if (msg->flags & NGX_IOT_MQTT_STORED) {

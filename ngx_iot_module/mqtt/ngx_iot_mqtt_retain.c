@@ -102,11 +102,18 @@ void
 ngx_iot_mqtt_retain(ngx_iot_bus_message_t *msg)
 {
     u_char                 *p;
-    ngx_str_t               payload;
+    ngx_str_t               payload, props;
     ngx_iot_bus_message_t  *change;
 
     if (!ngx_iot_mqtt_retain_open) {
         return;
+    }
+
+    props = msg->properties;
+
+    if (msg->flags & NGX_IOT_MQTT_STORED) {
+        props.data += 8;
+        props.len -= 8;
     }
 
     payload.data = NULL;
@@ -114,7 +121,7 @@ ngx_iot_mqtt_retain(ngx_iot_bus_message_t *msg)
 
     change = ngx_iot_bus_message(ngx_iot_mqtt_own_tenant,
                                  &ngx_iot_mqtt_retain_topic, &payload,
-                                 &msg->properties, &msg->publisher);
+                                 &props, &msg->publisher);
     if (change == NULL) {
         return;
     }
@@ -129,7 +136,7 @@ ngx_iot_mqtt_retain(ngx_iot_bus_message_t *msg)
     /* the change itself must not be dropped on a full ring */
 
     change->qos = 1;
-    change->flags = msg->flags;
+    change->flags = msg->flags & ~NGX_IOT_MQTT_STORED;
     change->published = msg->published;
     change->expires = msg->expires;
 

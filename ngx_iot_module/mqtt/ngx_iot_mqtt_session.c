@@ -162,6 +162,23 @@ ngx_iot_mqtt_connections(void)
 }
 
 
+/* the handler ends no session but its own */
+
+void
+ngx_iot_mqtt_each(void (*handler)(ngx_iot_mqtt_session_t *s))
+{
+    ngx_queue_t  *q, *next;
+
+    for (q = ngx_queue_head(&ngx_iot_mqtt_sessions);
+         q != ngx_queue_sentinel(&ngx_iot_mqtt_sessions);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        handler(ngx_queue_data(q, ngx_iot_mqtt_session_t, all));
+    }
+}
+
+
 void
 ngx_iot_mqtt_readable(ngx_iot_mqtt_session_t *s)
 {

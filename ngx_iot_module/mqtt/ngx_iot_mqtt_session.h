@@ -241,6 +241,7 @@ struct ngx_iot_mqtt_session_s {
     unsigned                         eof:1;
     unsigned                         resume:1;
     unsigned                         wrapped:1;     /* identifiers */
+    unsigned                         sys:1;         /* wants $SYS */
 };
 
 
@@ -313,6 +314,7 @@ void ngx_iot_mqtt_unblock(ngx_iot_mqtt_session_t *s);
 ngx_iot_mqtt_session_t *ngx_iot_mqtt_find(u_char *tenant, ngx_str_t *id);
 ngx_int_t ngx_iot_mqtt_insert(ngx_iot_mqtt_session_t *s);
 ngx_uint_t ngx_iot_mqtt_connections(void);
+void ngx_iot_mqtt_each(void (*handler)(ngx_iot_mqtt_session_t *s));
 
 ngx_int_t ngx_iot_mqtt_session_init_process(ngx_cycle_t *cycle);
 
@@ -443,6 +445,14 @@ void ngx_iot_mqtt_scan_stop(ngx_iot_mqtt_session_t *s, ngx_iot_bus_sub_t *sub);
 /* Into this worker's memory; takes over the reference. */
 void ngx_iot_mqtt_retained_put(ngx_iot_bus_message_t *msg);
 ngx_int_t ngx_iot_mqtt_retain_init_process(ngx_cycle_t *cycle);
+
+
+/* --- ngx_iot_mqtt_sys.c --- */
+
+void ngx_iot_mqtt_sys_send(ngx_iot_mqtt_session_t *s);
+void ngx_iot_mqtt_sys_retained(ngx_iot_mqtt_session_t *s,
+    ngx_iot_bus_sub_t *sub);
+ngx_int_t ngx_iot_mqtt_sys_init_process(ngx_cycle_t *cycle);
 
 
 /* --- ngx_iot_mqtt_will.c --- */

@@ -239,6 +239,7 @@ ngx_iot_mqtt_change_answer(ngx_iot_mqtt_change_t *change)
     for (i = 0; rc == NGX_OK && i < change->n; i++) {
         if (change->items[i].scan && change->items[i].reason < 0x80) {
             ngx_iot_mqtt_retained_send(s, change->items[i].sub);
+            ngx_iot_mqtt_sys_retained(s, change->items[i].sub);
         }
     }
 

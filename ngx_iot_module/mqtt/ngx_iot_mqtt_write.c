@@ -153,6 +153,8 @@ ngx_iot_mqtt_room(ngx_iot_mqtt_session_t *s, size_t size)
 void
 ngx_iot_mqtt_wrote(ngx_iot_mqtt_session_t *s, u_char *end)
 {
+    ngx_iot_add(mqtt_bytes_sent, end - s->last->buf.last);
+
     s->out_bytes += end - s->last->buf.last;
     s->last->buf.last = end;
 
@@ -178,6 +180,8 @@ ngx_iot_mqtt_page_message(ngx_iot_mqtt_session_t *s,
     page->buf.last = msg->payload.data + msg->payload.len;
     page->limit = page->buf.last;
     s->out_bytes += msg->payload.len;
+
+    ngx_iot_add(mqtt_bytes_sent, msg->payload.len);
 
     return NGX_OK;
 }
