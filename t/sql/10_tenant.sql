@@ -252,7 +252,7 @@ SELECT is((SELECT count(*) FROM iot.device) + (SELECT count(*) FROM iot.tenant)
 SELECT is((SELECT count(*) FROM iot.audit_log
             WHERE tenant_id = pg_temp.id('A')::uuid), 0::bigint,
           'nor is its audit log');
-SELECT is((SELECT array_agg(action ORDER BY created_time) FROM iot.audit_log
+SELECT is((SELECT array_agg(action ORDER BY tableoid, ctid) FROM iot.audit_log
             WHERE entity_type = 'TENANT' AND entity_id = pg_temp.id('A')::uuid),
           '{ADDED,UPDATED,DELETED}', 'the system has its own log');
 

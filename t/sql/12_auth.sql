@@ -123,7 +123,7 @@ SELECT is(pg_temp.refusal('a', 'user_enable', ARRAY[:'c1'],
 SELECT is((SELECT ROW(f.enabled, f.locked)::text
              FROM iot.login_find('c1@example.org') f), '(t,f)', 'unlocked');
 RESET ROLE;
-SELECT is((SELECT array_agg(action || ' ' || status ORDER BY created_time, id)
+SELECT is((SELECT array_agg(action || ' ' || status ORDER BY tableoid, ctid)
              FROM iot.audit_log WHERE entity_id = :'c1'
                   AND action IN ('LOCKOUT', 'ACTIVATED', 'SUSPENDED')),
           '{SUSPENDED SUCCESS,ACTIVATED SUCCESS,LOCKOUT SUCCESS,'
