@@ -35,8 +35,8 @@ is($other->packet(0.3), '', '# does not match $SYS');
 # shared subscriptions, wherever the members are
 my @members = map { $t->mqtt(5, "member$_") } 1 .. 4;
 
-$_->subscribe('$share/group/work/+', 1) for @members;
-$other->publish("work/$_", "job $_") for 1 .. 40;
+$_->subscribe('$share/group/jobs/+', 1) for @members;
+$other->publish("jobs/$_", "job $_") for 1 .. 40;
 
 my (@got, %jobs);
 
