@@ -38,6 +38,8 @@ static void ngx_iot_mqtt_out_let_go(ngx_iot_mqtt_out_t *out);
 static ngx_int_t ngx_iot_mqtt_send_stored(ngx_iot_mqtt_session_t *s,
     ngx_iot_bus_message_t *msg, uint64_t id);
 static uint16_t ngx_iot_mqtt_next_id(ngx_iot_mqtt_session_t *s);
+static ngx_uint_t ngx_iot_mqtt_id_used(ngx_iot_mqtt_session_t *s,
+    uint16_t packet_id);
 static ngx_uint_t ngx_iot_mqtt_expired(ngx_iot_bus_message_t *msg,
     ngx_iot_mqtt_delivery_t *dl);
 
@@ -380,9 +382,40 @@ ngx_iot_mqtt_next_id(ngx_iot_mqtt_session_t *s)
             s->wrapped = 1;
         }
 
-    } while (s->wrapped && ngx_iot_mqtt_out_find(s, s->next_id));
+    } while (s->wrapped && ngx_iot_mqtt_id_used(s, s->next_id));
 
     return s->next_id;
+}
+
+
+/*
+ * Identifiers are given in order, and the queue keeps that order: what is
+ * outside of the oldest and the newest is free, without a look at each.
+ */
+
+static ngx_uint_t
+ngx_iot_mqtt_id_used(ngx_iot_mqtt_session_t *s, uint16_t packet_id)
+{
+    ngx_iot_mqtt_out_t  *first, *last;
+
+    if (ngx_queue_empty(&s->inflight)) {
+        return 0;
+    }
+
+    if (!s->restored) {
+        first = ngx_queue_data(ngx_queue_head(&s->inflight),
+                               ngx_iot_mqtt_out_t, queue);
+        last = ngx_queue_data(ngx_queue_last(&s->inflight),
+                              ngx_iot_mqtt_out_t, queue);
+
+        if ((uint16_t) (packet_id - first->packet_id)
+            > (uint16_t) (last->packet_id - first->packet_id))
+        {
+            return 0;
+        }
+    }
+
+    return ngx_iot_mqtt_out_find(s, packet_id) != NULL;
 }
 
 
