@@ -417,6 +417,17 @@ ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_pub_t *pub)
         return NGX_IOT_MQTT_TOO_LARGE;
     }
 
+    if (pub->packet->version != NGX_IOT_MQTT_V5
+        && topic->len > sizeof("v1/gateway/") - 1
+        && ngx_strncmp(topic->data, "v1/gateway/", sizeof("v1/gateway/") - 1)
+           == 0)
+    {
+        /* before 5.0 an acknowledgement would say that it was stored */
+
+        ngx_iot_mqtt_end(s, NGX_IOT_MQTT_IMPLEMENTATION);
+        return NGX_IOT_MQTT_IMPLEMENTATION;
+    }
+
     call.session = s;
     call.tb = s->topics_data;
     call.pub = pub;
