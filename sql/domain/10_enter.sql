@@ -203,3 +203,26 @@ BEGIN
         DO UPDATE SET why = excluded.why;
 END
 $$;
+
+
+-- "capacity:seconds[,capacity:seconds...]", at most four windows, distinct and
+-- of at most 366 days, and at most 100,000,000 in each: what the workers can
+-- count.
+
+CREATE OR REPLACE FUNCTION iot.is_rate(spec text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+    pair  CONSTANT text := '[1-9][0-9]{0,8}:[1-9][0-9]{0,7}';
+BEGIN
+    IF spec !~ ('^' || pair || '(,' || pair || '){0,3}$') THEN
+        RETURN false;
+    END IF;
+
+    RETURN NOT EXISTS (SELECT FROM string_to_table(spec, ',') AS w
+                       WHERE split_part(w, ':', 1)::integer > 100000000
+                             OR split_part(w, ':', 2)::integer > 31622400)
+           AND NOT EXISTS (SELECT FROM string_to_table(spec, ',') AS w
+                           GROUP BY split_part(w, ':', 2) HAVING count(*) > 1);
+END
+$$;

@@ -55,23 +55,11 @@ END
 $$;
 
 
--- "capacity:seconds[,capacity:seconds...]", windows distinct, all positive.
-
 CREATE OR REPLACE FUNCTION iot.check_rate(field text, spec text) RETURNS void
 LANGUAGE plpgsql
 AS $$
-DECLARE
-    pair  CONSTANT text := '[1-9][0-9]{0,8}:[1-9][0-9]{0,8}';
 BEGIN
-    IF COALESCE(spec, '') = '' THEN
-        RETURN;
-    END IF;
-
-    IF length(spec) > 255
-       OR spec !~ ('^' || pair || '(,' || pair || ')*$')
-       OR EXISTS (SELECT FROM string_to_table(spec, ',') AS w
-                  GROUP BY split_part(w, ':', 2) HAVING count(*) > 1)
-    THEN
+    IF COALESCE(spec, '') <> '' AND NOT iot.is_rate(spec) THEN
         PERFORM iot.fail_request(
             format('Invalid rate limit configuration of ''%s''!', field));
     END IF;

@@ -264,6 +264,12 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
 
     /* settings, audit log, what clients ask for at their start */
 
+    ngx_http_iot_tb_sql(GET, "settings", SYS|TEN, "settings", READ),
+    ngx_http_iot_tb_sql(GET, "settings/{name}", SYS|TEN, "setting_get", READ),
+    ngx_http_iot_tb_sql(PUT, "settings/{name}", SYS|TEN, "setting_put", BODY),
+    ngx_http_iot_tb_sql(DELETE, "settings/{name}", SYS|TEN, "setting_delete",
+                        0),
+
     ngx_http_iot_tb_sql(GET, "admin/settings/{key}", SYS, "admin_settings_get",
                         READ),
     ngx_http_iot_tb_sql(POST, "admin/settings", SYS, "admin_settings_save",
