@@ -112,9 +112,9 @@ SELECT is(pg_temp.told('test.list', '[1]'),
           'test.list must be an array of strings!', 'not of strings');
 SELECT is(pg_temp.told('test.choice', '"z"'),
           'test.choice must be one of x, y!', 'not a choice');
-SELECT is(pg_temp.told('test.url', '"ftp://x"'),
+SELECT is(pg_temp.told('test.url', '"ftp://example.org"'),
           'test.url must be a URL of http or https!', 'not a URL');
-SELECT is(pg_temp.told('test.url', '"http://x\r\nA: b"'),
+SELECT is(pg_temp.told('test.url', '"http://example.org\r\nA: b"'),
           'test.url must be a URL of http or https!', 'not two lines');
 SELECT is(pg_temp.told('test.rate', '"' || r || '"'),
           'test.rate must be of the form 100:1,2000:60 (so many in so many'
