@@ -5,10 +5,12 @@
 -- Customers of a tenant.
 
 
--- A customer user reads its own one only.
+-- The customer, if the caller may do the operation, see iot.may().
 
-CREATE OR REPLACE FUNCTION iot.customer_get(p iot.principal, id uuid)
-RETURNS iot.customer
+DROP FUNCTION IF EXISTS iot.customer_get(iot.principal, uuid);
+
+CREATE OR REPLACE FUNCTION iot.customer_get(p iot.principal, id uuid,
+    operation text DEFAULT 'READ') RETURNS iot.customer
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -23,9 +25,7 @@ BEGIN
         PERFORM iot.fail_missing('Customer', id);
     END IF;
 
-    IF p.role = 'CUSTOMER_USER' AND r.id IS DISTINCT FROM p.customer_id THEN
-        PERFORM iot.fail_permission();
-    END IF;
+    PERFORM iot.need(p, operation, 'CUSTOMER', r.id, r.id);
 
     RETURN r;
 END

@@ -5,8 +5,7 @@
 -- Devices.
 
 
--- operation: 'READ' or anything else, which is a change.  A customer user has
--- what is assigned to its customer.
+-- The device, if the caller may do the operation, see iot.may().
 
 CREATE OR REPLACE FUNCTION iot.device_get(p iot.principal, id uuid,
     operation text DEFAULT 'READ') RETURNS iot.device
@@ -24,15 +23,7 @@ BEGIN
         PERFORM iot.fail_missing('Device', id);
     END IF;
 
-    IF p.role = 'CUSTOMER_USER'
-       AND r.customer_id IS DISTINCT FROM p.customer_id
-    THEN
-        PERFORM iot.fail_permission();
-    END IF;
-
-    IF operation <> 'READ' THEN
-        PERFORM iot.need_write(p);
-    END IF;
+    PERFORM iot.need(p, operation, 'DEVICE', r.id, r.customer_id);
 
     RETURN r;
 END

@@ -24,7 +24,6 @@ AS $$
 DECLARE
     customer  uuid;
     result    integer;
-    reading   boolean := operation LIKE 'READ%';
 BEGIN
     IF p.role = 'SYS_ADMIN' AND entity_type NOT IN ('TENANT', 'USER') THEN
         PERFORM iot.fail(403, 'permission_denied', 'System administrator is '
@@ -65,25 +64,17 @@ BEGIN
                          || ' with requested id wasn''t found!');
     END IF;
 
-    IF NOT reading AND COALESCE(p.is_public, false) THEN
-        PERFORM iot.fail_permission();
-    END IF;
-
-    IF p.role = 'CUSTOMER_USER' THEN
-        IF entity_type = 'TENANT'
-           OR NOT reading AND (entity_type = 'CUSTOMER'
-                               OR entity_type = 'USER'
-                                  AND resolve.id IS DISTINCT FROM p.user_id)
+    IF NOT iot.may(p, operation, entity_type, id, customer) THEN
+        IF p.role = 'CUSTOMER_USER'
+           AND (entity_type = 'TENANT'
+                OR entity_type IN ('CUSTOMER', 'USER')
+                   AND customer = p.customer_id
+                   AND NOT COALESCE(p.is_public, false))
         THEN
             PERFORM iot.fail(403, 'permission_denied', 'Customer user is not '
                              'allowed to perform this operation!');
         END IF;
 
-        IF customer IS DISTINCT FROM p.customer_id THEN
-            PERFORM iot.fail_permission();
-        END IF;
-
-    ELSIF p.role IS NULL OR p.role NOT IN ('SYS_ADMIN', 'TENANT_ADMIN') THEN
         PERFORM iot.fail_permission();
     END IF;
 
