@@ -18,6 +18,7 @@
 
 static int  iot_secret_hash(void);
 static int  iot_secret_key(void);
+static int  iot_secret_public(void);
 static int  iot_secret_token(const char *text);
 
 
@@ -37,6 +38,10 @@ main(int argc, char **argv)
         return iot_secret_key();
     }
 
+    if (argc == 2 && strcmp(argv[1], "public") == 0) {
+        return iot_secret_public();
+    }
+
     if (argc == 3 && strcmp(argv[1], "token") == 0) {
         return iot_secret_token(argv[2]);
     }
@@ -44,6 +49,7 @@ main(int argc, char **argv)
     fprintf(stderr,
             "usage: iot-secret hash       argon2id of the password on stdin\n"
             "       iot-secret key        32 random bytes in base64\n"
+            "       iot-secret public     the public half of a key on stdin\n"
             "       iot-secret token N    N random letters and digits\n");
 
     return 2;
@@ -92,6 +98,35 @@ iot_secret_key(void)
 
     randombytes_buf(key, sizeof(key));
     sodium_bin2base64(text, sizeof(text), key, sizeof(key),
+                      sodium_base64_VARIANT_ORIGINAL);
+    sodium_memzero(key, sizeof(key));
+    puts(text);
+
+    return 0;
+}
+
+
+static int
+iot_secret_public(void)
+{
+    char           text[128];
+    size_t         len, n;
+    unsigned char  key[32], public[32];
+
+    len = fread(text, 1, sizeof(text), stdin);
+
+    if (len == sizeof(text)
+        || sodium_base642bin(key, sizeof(key), text, len, "\r\n", &n, NULL,
+                             sodium_base64_VARIANT_ORIGINAL)
+           != 0
+        || n != sizeof(key)
+        || crypto_scalarmult_base(public, key) != 0)
+    {
+        fprintf(stderr, "iot-secret: 32 bytes in base64 are needed\n");
+        return 1;
+    }
+
+    sodium_bin2base64(text, sizeof(text), public, sizeof(public),
                       sodium_base64_VARIANT_ORIGINAL);
     sodium_memzero(key, sizeof(key));
     puts(text);

@@ -11,6 +11,7 @@
 #include <sodium.h>
 
 #include "ngx_iot_module.h"
+#include "ngx_iot_sealer.h"
 #include "ngx_iot_service.h"
 #include "ngx_iot_slot.h"
 #include "ngx_iot_zone.h"
@@ -27,6 +28,8 @@ static char *ngx_iot_conninfo_resolve(ngx_conf_t *cf,
     ngx_iot_conninfo_t *conninfo, ngx_uint_t host, ngx_uint_t n);
 static char *ngx_iot_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_iot_helper_public_key_file(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 static char *ngx_iot_secret_key_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_iot_thread_pool(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -167,6 +170,13 @@ static ngx_command_t  ngx_iot_commands[] = {
       0,
       NULL },
 
+    { ngx_string("helper_public_key_file"),
+      NGX_IOT_CONF|NGX_DIRECT_CONF|NGX_CONF_TAKE1,
+      ngx_iot_helper_public_key_file,
+      0,
+      0,
+      NULL },
+
     { ngx_string("thread_pool"),
       NGX_IOT_CONF|NGX_DIRECT_CONF|NGX_CONF_TAKE1,
       ngx_iot_thread_pool,
@@ -227,6 +237,7 @@ ngx_iot_create_conf(ngx_cycle_t *cycle)
      *     icf->role = { 0, NULL };
      *     icf->zone = NULL;
      *     icf->secret_key_file = { 0, NULL };
+     *     icf->seal_keys = { 0 };
      *     icf->thread_pool = NULL;
      *     icf->enabled = 0;
      */
@@ -512,22 +523,12 @@ ngx_iot_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/*
- * Read by the master, which may be root: the workers have the key in memory
- * and cannot read the file.
- */
-
 static char *
 ngx_iot_secret_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_iot_conf_t *icf = conf;
 
-    size_t       len;
-    u_char       text[128];
-    ssize_t      n;
-    ngx_fd_t     fd;
-    ngx_str_t   *value;
-    const char  *end;
+    ngx_str_t  *value;
 
     if (icf->secret_key_file.data) {
         return "is duplicate";
@@ -536,41 +537,38 @@ ngx_iot_secret_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
     icf->secret_key_file = value[1];
 
-    if (ngx_conf_full_name(cf->cycle, &icf->secret_key_file, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    fd = ngx_open_file(icf->secret_key_file.data, NGX_FILE_RDONLY,
-                       NGX_FILE_OPEN, 0);
-
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "cannot open \"secret_key_file\" \"%V\": "
-                           "\"iotctl init\" makes it",
-                           &icf->secret_key_file);
-        return NGX_CONF_ERROR;
-    }
-
-    n = ngx_read_fd(fd, text, sizeof(text));
-
-    (void) ngx_close_file(fd);
-
-    if (n <= 0
-        || sodium_base642bin(icf->secret_key, NGX_IOT_SECRET_SIZE,
-                             (char *) text, n, " \r\n", &len, &end,
-                             sodium_base64_VARIANT_ORIGINAL)
-           != 0
-        || len != NGX_IOT_SECRET_SIZE
-        || end != (char *) text + n)
+    if (ngx_iot_key_file(cf, &cmd->name, &icf->secret_key_file,
+                         icf->secret_key)
+        != NGX_OK)
     {
-        ngx_memzero(text, sizeof(text));
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"secret_key_file\" \"%V\" must hold 32 bytes "
-                           "in base64", &icf->secret_key_file);
         return NGX_CONF_ERROR;
     }
 
-    ngx_memzero(text, sizeof(text));
+    ngx_iot_seal_worker_key(&icf->seal_keys, icf->secret_key);
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_iot_helper_public_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_iot_conf_t *icf = conf;
+
+    u_char      key[NGX_IOT_SEAL_KEY_SIZE];
+    ngx_str_t  *value;
+
+    if (icf->seal_keys.have_public) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_iot_key_file(cf, &cmd->name, &value[1], key) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_iot_seal_public_key(&icf->seal_keys, key);
 
     return NGX_CONF_OK;
 }

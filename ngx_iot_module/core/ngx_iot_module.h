@@ -12,6 +12,8 @@
 #include <ngx_core.h>
 #include <ngx_thread_pool.h>
 
+#include "../codec/ngx_iot_seal.h"
+
 
 #define NGX_IOT_VERSION      "0.1.0"
 
@@ -48,6 +50,7 @@ typedef struct {
     ngx_shm_zone_t      *zone;
     ngx_str_t            secret_key_file;
     u_char               secret_key[NGX_IOT_SECRET_SIZE];
+    ngx_iot_seal_keys_t  seal_keys;
 
     ngx_thread_pool_t   *thread_pool;
 

@@ -273,6 +273,7 @@ BEGIN
     PERFORM iot.maintain_identity();
     PERFORM iot.maintain_rpc();
     PERFORM iot.maintain_activity();
+    PERFORM iot.maintain_job();
 
     BEGIN
         PERFORM iot.telemetry_sweep_slice(begun + interval '400 ms');

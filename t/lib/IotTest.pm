@@ -129,6 +129,12 @@ sub prepare {
     write_file("$self->{dir}/secret.key",
         "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n", 0600);
 
+    # the pair of a helper; the public half is of this very key
+    write_file("$self->{dir}/helper.key",
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n", 0600);
+    write_file("$self->{dir}/helper.pub",
+        "j0DFrbaPJWJK5bIU6nZ6bslNgp09e14a0bpvPiE4KF8=\n", 0644);
+
     $self->certificate;
 
     for my $level (qw(main iot http server stream)) {

@@ -262,6 +262,12 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_c(GET, "ws", PUB, ws, 0),
     ngx_http_iot_tb_c(GET, "ws/plugins/telemetry", PUB, ws, 0),
 
+    /* what the helpers do */
+
+    ngx_http_iot_tb_sql(GET, "jobs", SYS|TEN, "jobs", READ),
+    ngx_http_iot_tb_sql(GET, "job/{id}", SYS|TEN, "job_get", READ),
+    ngx_http_iot_tb_sql(POST, "job/{id}/retry", SYS|TEN, "job_retry", 0),
+
     /* settings, audit log, what clients ask for at their start */
 
     ngx_http_iot_tb_sql(GET, "settings", SYS|TEN, "settings", READ),

@@ -252,7 +252,8 @@ sub database {
 DROP DATABASE IF EXISTS "$name";
 CREATE DATABASE "$name" OWNER iot_owner TEMPLATE "$from";
 REVOKE ALL ON DATABASE "$name" FROM PUBLIC;
-GRANT CONNECT ON DATABASE "$name" TO iot_worker, iot_app;
+GRANT CONNECT ON DATABASE "$name" TO iot_worker, iot_app,
+    iot_helper, iot_job;
 EOS
 
     return ($name, $kind eq 'seed' ? $self->remembered($from) : {});

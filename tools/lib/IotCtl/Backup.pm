@@ -20,8 +20,8 @@ use IotCtl::Run qw(say_line fail run_program must_run find_program read_file
 
 use constant FORMAT => 1;
 
-our @kept = qw(secret.key credentials env tls main.d iot.d http.d server.d
-    stream.d);
+our @kept = qw(secret.key helper.key helper.pub credentials env tls main.d
+    iot.d http.d server.d stream.d mail);
 
 
 sub absolute {
@@ -150,6 +150,7 @@ sub restore {
     }
 
     # functions and migrations of this release, which may be newer
+    IotCtl::Setup::helper_key($instance);
     IotCtl::Setup::migrate($instance);
     IotCtl::Nginx::render($instance);
     write_file($instance->dir('state'), 'initialised=' . time() . "\n");

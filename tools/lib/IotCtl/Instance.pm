@@ -13,7 +13,7 @@ use Fcntl qw(:flock);
 use File::Basename qw(dirname basename);
 use IotCtl::Migrate ();
 use IotCtl::Postgres ();
-use IotCtl::Run qw(say_line fail read_file write_file am_root
+use IotCtl::Run qw(say_line fail must_run read_file write_file am_root
     EXIT_FAILED EXIT_USAGE EXIT_EMPTY EXIT_MISSING);
 
 # Remembered in $IOT_DIR/env by "iotctl init"; the environment wins.
@@ -177,6 +177,22 @@ sub need_ready {
 # the user of the workers and of the database server, when we are root
 sub worker_user {
     return am_root() ? 'www-data' : undef;
+}
+
+
+# That of the helpers: it reads mail passwords, which the workers must not.  The
+# system makes it when it is installed ("make install"); else it is made here.
+sub helper_user {
+    my $name = 'iot-helper';
+
+    return undef unless am_root();
+    return $name if getpwnam($name);
+
+    must_run("Making the user $name", ['useradd', '--system', '--user-group',
+        '--no-create-home', '--home-dir', '/nonexistent',
+        '--shell', '/usr/sbin/nologin', $name]);
+
+    return $name;
 }
 
 

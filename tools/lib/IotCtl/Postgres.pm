@@ -137,7 +137,7 @@ sub configure {
 
     for my $user (grep { defined && !$seen{$_}++ } $me, $self->{owner}) {
         $text .= sprintf("iot    \"%s\"  %s\n", $user, $_)
-            for qw(postgres iot_owner iot_worker);
+            for qw(postgres iot_owner iot_worker iot_helper);
     }
 
     for my $user (grep { defined && !$seen{$_}++ } @{$self->{workers}}) {

@@ -34,6 +34,7 @@ sub init {
     $instance->lock;
 
     key($instance);
+    helper_key($instance);
     certificate($instance);
     database($instance);
 
@@ -55,14 +56,44 @@ sub init {
 }
 
 
-# Seals what the database must not be able to read by itself.
+# Signs tokens, and seals what the database must not be able to read by itself.
 sub key {
     my ($instance) = @_;
     my $path = $instance->dir('secret.key');
 
     return if -s $path;
 
+    write_file($path, random_key(), 0600);
+    say_line("Key file:     $path");
+}
+
+
+# The key of the helpers, and its public half for the workers, who seal with it
+# what they cannot open again.
+sub helper_key {
+    my ($instance) = @_;
+    my $path = $instance->dir('helper.key');
+    my $public = $instance->dir('helper.pub');
+
+    if (!-s $path) {
+        write_file($path, random_key(), 0600);
+        unlink($public);
+        say_line("Helper's key: $path");
+    }
+
+    IotCtl::Postgres::give($path, $instance->helper_user);
+
+    return if -s $public;
+
+    write_file($public, must_run('Making the public half of the key',
+        [$instance->secret_program, 'public'], input => read_file($path)),
+        0644);
+}
+
+
+sub random_key {
     my $key = '';
+
     open(my $fh, '<:raw', '/dev/urandom')
         or fail(EXIT_FAILED, "cannot open /dev/urandom: $!");
 
@@ -71,8 +102,7 @@ sub key {
             or fail(EXIT_FAILED, "cannot read /dev/urandom: $!");
     }
 
-    write_file($path, MIME::Base64::encode_base64($key), 0600);
-    say_line("Key file:     $path");
+    return MIME::Base64::encode_base64($key);
 }
 
 
@@ -163,6 +193,17 @@ SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'iot_worker')
 CREATE ROLE iot_worker LOGIN NOBYPASSRLS NOSUPERUSER;
 \\endif
 GRANT iot_app TO iot_worker;
+SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'iot_job')
+    AS missing \\gset
+\\if :missing
+CREATE ROLE iot_job NOLOGIN NOBYPASSRLS;
+\\endif
+SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'iot_helper')
+    AS missing \\gset
+\\if :missing
+CREATE ROLE iot_helper LOGIN NOBYPASSRLS NOSUPERUSER;
+\\endif
+GRANT iot_job TO iot_helper;
 SELECT NOT EXISTS (SELECT FROM pg_database WHERE datname = $literal)
     AS missing \\gset
 \\if :missing
@@ -170,7 +211,8 @@ CREATE DATABASE "$database" OWNER iot_owner ENCODING 'UTF8'
     LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8' TEMPLATE template0;
 \\endif
 REVOKE ALL ON DATABASE "$database" FROM PUBLIC;
-GRANT CONNECT ON DATABASE "$database" TO iot_worker, iot_app;
+GRANT CONNECT ON DATABASE "$database" TO iot_worker, iot_app,
+    iot_helper, iot_job;
 EOS
 }
 
