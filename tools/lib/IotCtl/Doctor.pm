@@ -83,7 +83,7 @@ sub check_module {
     # a reload never loads another module, and the old one stays mapped
     if ($pid && ((stat($path))[9] || 0) > ((stat("/proc/$pid"))[9] || 0)) {
         $add->('warn', 'the module was built after nginx had started: '
-            . '"iotctl stop" and "iotctl start" to use it');
+            . '"iotctl upgrade" to use it');
     }
 }
 

@@ -341,6 +341,42 @@ sub reload {
 }
 
 
+# A new master with the program and the module that are on the disk now takes
+# the listeners over; then the old one ends gracefully.  Returns the number of
+# the new master.
+sub upgrade {
+    my ($instance, $seconds) = @_;
+    my $old = pid($instance) or return 0;
+    my ($fine, $words) = test($instance);
+    my @all = ($old, workers($instance, 1));
+    my $new;
+
+    if (!$fine) {
+        $words =~ s/\s+\z//;
+        $words =~ s/^/    /mg;
+        fail(EXIT_FAILED, 'What is installed now does not start; nothing was '
+            . 'changed:', $words);
+    }
+
+    kill('USR2', $old) or fail(EXIT_FAILED, "cannot signal nginx: $!");
+
+    # a new master that cannot start leaves, and its file with it
+    wait_for(15, sub {
+        $new = pid($instance);
+        return $new && $new != $old && (() = workers($instance))
+            && (get($instance, '/healthz'))[0] == 200;
+    }) or fail(EXIT_FAILED, 'nginx made no new master; the old one goes on. '
+        . 'See ' . $instance->dir('log/error.log'));
+
+    kill('QUIT', $old);
+    wait_for(defined $seconds ? $seconds : 60, sub {
+        !grep { alive($_) } @all
+    }) or say_line("the old nginx ($old) still has requests to answer");
+
+    return $new;
+}
+
+
 # status and body of a GET, or (0, reason)
 sub get {
     my ($instance, $path) = @_;
