@@ -113,6 +113,7 @@ ngx_iot_rpc_call(ngx_iot_rpc_call_t *call)
     /* not cancelable: a worker that is leaving stays until it is over */
 
     ngx_memzero(&call->timer, sizeof(ngx_event_t));
+    call->ident = -1;
     call->timer.data = call;
     call->timer.log = ngx_cycle->log;
     call->timer.handler = ngx_iot_rpc_timeout;

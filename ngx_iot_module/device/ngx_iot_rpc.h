@@ -52,6 +52,9 @@ typedef void (*ngx_iot_rpc_done_pt)(ngx_iot_rpc_call_t *call, ngx_int_t rc,
     ngx_str_t *answer);
 
 struct ngx_iot_rpc_call_s {
+    void                      *dummy[3];   /* the debug log of timers reads */
+    ngx_int_t                  ident;      /* data as a connection's */
+
     u_char                     tenant[NGX_IOT_UUID_TEXT];
     u_char                     device[NGX_IOT_UUID_TEXT];
     ngx_iot_rpc_request_t      request;  /* body: alive until done */

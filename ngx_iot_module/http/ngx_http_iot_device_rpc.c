@@ -27,6 +27,9 @@
 
 
 typedef struct {
+    void                       *dummy[3];   /* the debug log of timers reads */
+    ngx_int_t                   ident;      /* data as a connection's */
+
     ngx_http_iot_device_ctx_t  *ctx;
     ngx_iot_rpc_answer_t        answer;
     ngx_event_t                 timer;
@@ -339,6 +342,7 @@ ngx_http_iot_device_rpc_wait(ngx_http_iot_device_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    rpc->ident = -1;
     rpc->timer.data = rpc;
     rpc->timer.handler = ngx_http_iot_device_rpc_timeout;
     rpc->timer.log = ctx->request->connection->log;

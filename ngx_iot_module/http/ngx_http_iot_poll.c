@@ -28,6 +28,9 @@
 
 
 typedef struct {
+    void                       *dummy[3];   /* the debug log of timers reads */
+    ngx_int_t                   ident;      /* data as a connection's */
+
     ngx_http_iot_device_ctx_t  *ctx;
     ngx_queue_t                 queue;
     ngx_event_t                 timer;
@@ -204,6 +207,7 @@ ngx_http_iot_poll_create(ngx_http_iot_device_ctx_t *ctx, ngx_int_t *rc)
     poll->wait.found = ngx_http_iot_poll_found;
     poll->wait.data = poll;
 
+    poll->ident = -1;
     poll->timer.data = poll;
     poll->timer.handler = ngx_http_iot_poll_timeout;
     poll->timer.log = r->connection->log;

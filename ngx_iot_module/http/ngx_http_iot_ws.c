@@ -127,6 +127,7 @@ ngx_http_iot_ws_upgrade(ngx_http_request_t *r, ngx_http_iot_ws_t **found)
     ws->reader.text_only = 1;
     ws->reader.max_message = NGX_HTTP_IOT_WS_MESSAGE;
 
+    ws->ident = -1;
     ws->timer.data = ws;
     ws->timer.handler = ngx_http_iot_ws_timer;
     ws->timer.log = c->log;

@@ -32,6 +32,9 @@ typedef struct ngx_http_iot_ws_out_s  ngx_http_iot_ws_out_t;
 
 
 struct ngx_http_iot_ws_s {
+    void                    *dummy[3];   /* the debug log of timers reads */
+    ngx_int_t                ident;      /* data as a connection's */
+
     ngx_http_request_t      *request;
     ngx_queue_t              queue;        /* of all in the worker */
     ngx_iot_ws_reader_t      reader;

@@ -128,6 +128,9 @@ struct ngx_iot_mqtt_tb_topic_s {
  */
 
 struct ngx_iot_mqtt_tb_op_s {
+    void                    *dummy[3];   /* the debug log of timers reads */
+    ngx_int_t                ident;      /* data as a connection's */
+
     ngx_queue_t              queue;
     ngx_iot_mqtt_session_t  *session;     /* NULL: has gone */
     ngx_iot_mqtt_in_t       *in;          /* NULL: QoS 0, or acknowledged */

@@ -19,6 +19,9 @@
 
 
 typedef struct {
+    void                    *dummy[3];   /* the debug log of timers reads */
+    ngx_int_t                ident;      /* data as a connection's */
+
     ngx_iot_mqtt_session_t  *session;
     ngx_iot_mqtt_in_t       *in;
     ngx_iot_db_call_t       *call;
@@ -126,6 +129,7 @@ ngx_iot_mqtt_tb_provision_connected(ngx_iot_mqtt_session_t *s)
     }
 
     pr->session = s;
+    pr->ident = -1;
     pr->timer.data = pr;
     pr->timer.log = ngx_cycle->log;
     pr->timer.handler = ngx_iot_mqtt_tb_provision_timeout;

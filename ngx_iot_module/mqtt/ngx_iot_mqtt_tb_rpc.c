@@ -361,6 +361,7 @@ ngx_iot_mqtt_tb_rpc_wait(ngx_iot_mqtt_tb_op_t *op, ngx_iot_mqtt_tb_t *tb)
         return NGX_ERROR;
     }
 
+    op->ident = -1;
     ev->data = op;
     ev->log = ngx_cycle->log;
     ev->handler = ngx_iot_mqtt_tb_rpc_timeout;

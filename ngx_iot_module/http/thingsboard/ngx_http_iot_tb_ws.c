@@ -79,6 +79,7 @@ ngx_http_iot_tb_ws(ngx_http_iot_call_t *call)
     ws->closed = ngx_http_iot_tb_ws_closed;
     ws->data = session;
 
+    session->ident = -1;
     session->timer.data = session;
     session->timer.handler = ngx_http_iot_tb_ws_timeout;
     session->timer.log = call->log;

@@ -19,6 +19,9 @@
 /* one connection */
 
 typedef struct {
+    void                  *dummy[3];   /* the debug log of timers reads */
+    ngx_int_t              ident;      /* data as a connection's */
+
     ngx_http_iot_ws_t     *ws;
     ngx_iot_principal_t    principal;
     ngx_str_t              token;
