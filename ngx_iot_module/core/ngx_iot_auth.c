@@ -22,7 +22,7 @@
 #define NGX_IOT_AUTH_TAGS   4
 
 
-/* columns of iot.session_principal() */
+/* columns of iot.session_principal() and iot.api_key_principal() */
 
 enum {
     NGX_IOT_AUTH_ROLE = 0,
@@ -31,13 +31,16 @@ enum {
     NGX_IOT_AUTH_USER,
     NGX_IOT_AUTH_SESSION,
     NGX_IOT_AUTH_IS_PUBLIC,
-    NGX_IOT_AUTH_NAME
+    NGX_IOT_AUTH_NAME,
+    NGX_IOT_AUTH_KEY,
+    NGX_IOT_AUTH_EXPIRES
 };
 
 
 /*
- * The holder of one access token.  The tags are those of session, user, tenant
- * and customer: whatever happens to one of them ends the entry.
+ * The holder of one access token or API key.  The tags are those of session or
+ * key, user, tenant and customer: whatever happens to one of them ends the
+ * entry.
  */
 
 typedef struct {
@@ -85,11 +88,17 @@ static void ngx_iot_auth_ready(ngx_iot_settings_wait_t *settings,
     ngx_int_t rc);
 static ngx_int_t ngx_iot_auth_find(ngx_str_t *token,
     ngx_iot_auth_entry_t **found, ngx_iot_error_t *err);
+static ngx_int_t ngx_iot_auth_ask(ngx_str_t *token, ngx_str_t *hash,
+    ngx_iot_auth_entry_t **found, ngx_iot_error_t *err);
 static ngx_uint_t ngx_iot_auth_current(ngx_iot_auth_entry_t *entry);
 static ngx_iot_auth_entry_t *ngx_iot_auth_create(ngx_str_t *hash);
 static void ngx_iot_auth_drop(ngx_iot_auth_entry_t *entry);
 static ngx_int_t ngx_iot_auth_load(ngx_iot_auth_entry_t *entry,
     ngx_iot_jwt_t *jwt);
+static ngx_int_t ngx_iot_auth_load_key(ngx_iot_auth_entry_t *entry,
+    ngx_str_t *token);
+static ngx_int_t ngx_iot_auth_send(ngx_iot_auth_entry_t *entry,
+    ngx_iot_db_call_t *call);
 static void ngx_iot_auth_loaded(ngx_iot_db_call_t *call);
 static ngx_int_t ngx_iot_auth_fill(ngx_iot_auth_entry_t *entry,
     PGresult *res);
@@ -105,12 +114,18 @@ static ngx_iot_db_stmt_t  ngx_iot_auth_stmt = ngx_iot_db_stmt(
     "SELECT role, tenant_id, customer_id, user_id, session_id, is_public,"
     " name FROM iot.session_principal($1, $2, $3)");
 
+static ngx_iot_db_stmt_t  ngx_iot_auth_key_stmt = ngx_iot_db_stmt(
+    "SELECT role, tenant_id, customer_id, user_id, session_id, is_public,"
+    " name, key_id, expires FROM iot.api_key_principal($1)");
+
 static ngx_iot_auth_role_t  ngx_iot_auth_roles[] = {
     { NGX_IOT_SYSTEM, ngx_string("SYS_ADMIN") },
     { NGX_IOT_TENANT, ngx_string("TENANT_ADMIN") },
     { NGX_IOT_CUSTOMER, ngx_string("CUSTOMER_USER") },
     { NGX_IOT_DEVICE, ngx_string("DEVICE") },
     { NGX_IOT_REFRESH, ngx_string("REFRESH_TOKEN") },
+    { NGX_IOT_SECOND, ngx_string("PRE_VERIFICATION_TOKEN") },
+    { NGX_IOT_ENROLL, ngx_string("MFA_CONFIGURATION_TOKEN") },
     { NGX_IOT_PUBLIC, ngx_string("ANONYMOUS") },
     { 0, ngx_null_string }
 };
@@ -275,9 +290,7 @@ ngx_iot_auth_find(ngx_str_t *token, ngx_iot_auth_entry_t **found,
 {
     u_char                 hash[NGX_IOT_AUTH_HASH];
     uint32_t               key;
-    ngx_int_t              rc;
     ngx_str_t              name;
-    ngx_iot_jwt_t          jwt;
     ngx_iot_auth_entry_t  *entry;
 
     (void) crypto_generichash(hash, NGX_IOT_AUTH_HASH, token->data, token->len,
@@ -306,41 +319,93 @@ ngx_iot_auth_find(ngx_str_t *token, ngx_iot_auth_entry_t **found,
         return entry->loading ? NGX_AGAIN : NGX_OK;
     }
 
-    rc = ngx_iot_jwt_verify(token, &jwt);
+    return ngx_iot_auth_ask(token, &name, found, err);
+}
 
-    if (rc == NGX_ABORT) {
-        ngx_iot_error_set(err, 401, "token_expired", "Token has expired");
-        return NGX_ERROR;
-    }
 
-    if (rc != NGX_OK) {
-        ngx_iot_error_set(err, 401, "authentication",
-                          "Invalid username or password");
-        return NGX_ERROR;
-    }
+static ngx_int_t
+ngx_iot_auth_ask(ngx_str_t *token, ngx_str_t *hash,
+    ngx_iot_auth_entry_t **found, ngx_iot_error_t *err)
+{
+    ngx_int_t              rc;
+    ngx_uint_t             is_key;
+    ngx_iot_jwt_t          jwt;
+    ngx_iot_auth_entry_t  *entry;
 
-    if (jwt.refresh) {
-        ngx_iot_error_set(err, 401, "authentication", "Authentication failed");
-        return NGX_ERROR;
+    is_key = ngx_iot_auth_is_key(token);
+
+    if (!is_key) {
+        rc = ngx_iot_jwt_verify(token, &jwt);
+
+        if (rc == NGX_ABORT) {
+            ngx_iot_error_set(err, 401, "token_expired", "Token has expired");
+            return NGX_ERROR;
+        }
+
+        if (rc != NGX_OK) {
+            ngx_iot_error_set(err, 401, "authentication",
+                              "Invalid username or password");
+            return NGX_ERROR;
+        }
+
+        if (jwt.refresh) {
+            ngx_iot_error_set(err, 401, "authentication",
+                              "Authentication failed");
+            return NGX_ERROR;
+        }
     }
 
     ngx_iot_count(cache_principal_misses);
 
-    entry = ngx_iot_auth_create(&name);
+    entry = ngx_iot_auth_create(hash);
 
-    if (entry == NULL || ngx_iot_auth_load(entry, &jwt) != NGX_OK) {
+    if (entry == NULL) {
+        goto failed;
+    }
 
-        if (entry) {
-            ngx_iot_auth_drop(entry);
-        }
+    rc = is_key ? ngx_iot_auth_load_key(entry, token)
+                : ngx_iot_auth_load(entry, &jwt);
 
-        ngx_iot_error_set(err, 503, "unavailable", "Service is unavailable");
-        return NGX_ERROR;
+    if (rc != NGX_OK) {
+        ngx_iot_auth_drop(entry);
+        goto failed;
     }
 
     *found = entry;
 
     return NGX_AGAIN;
+
+failed:
+
+    ngx_iot_error_set(err, 503, "unavailable", "Service is unavailable");
+
+    return NGX_ERROR;
+}
+
+
+ngx_uint_t
+ngx_iot_auth_is_key(ngx_str_t *token)
+{
+    size_t  i;
+    u_char  ch;
+
+    if (token->len != NGX_IOT_API_KEY_LEN
+        || ngx_strncmp(token->data, "tb_", sizeof("tb_") - 1) != 0)
+    {
+        return 0;
+    }
+
+    for (i = sizeof("tb_") - 1; i < token->len; i++) {
+        ch = token->data[i];
+
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
+              || (ch >= '0' && ch <= '9')))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -456,17 +521,61 @@ ngx_iot_auth_load(ngx_iot_auth_entry_t *entry, ngx_iot_jwt_t *jwt)
     issued.len = ngx_sprintf(text, "%L", jwt->issued) - text;
 
     entry->expires = jwt->expires;
+
+    if (ngx_iot_db_text(call, &session) != NGX_OK
+        || ngx_iot_db_text(call, jwt->is_public ? NULL : &user) != NGX_OK
+        || ngx_iot_db_text(call, &issued) != NGX_OK)
+    {
+        ngx_destroy_pool(call->pool);
+        return NGX_ERROR;
+    }
+
+    return ngx_iot_auth_send(entry, call);
+}
+
+
+/* the database knows the SHA-256 of a key only */
+
+static ngx_int_t
+ngx_iot_auth_load_key(ngx_iot_auth_entry_t *entry, ngx_str_t *token)
+{
+    u_char              hash[crypto_hash_sha256_BYTES];
+    u_char              text[2 * crypto_hash_sha256_BYTES];
+    ngx_str_t           hex;
+    ngx_iot_db_call_t  *call;
+
+    call = ngx_iot_db_create(NGX_IOT_DB_CALL, &ngx_iot_auth_key_stmt,
+                             ngx_cycle->log);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) crypto_hash_sha256(hash, token->data, token->len);
+
+    hex.data = text;
+    hex.len = ngx_hex_dump(text, hash, crypto_hash_sha256_BYTES) - text;
+
+    entry->expires = NGX_MAX_INT_T_VALUE;
+
+    if (ngx_iot_db_text(call, &hex) != NGX_OK) {
+        ngx_destroy_pool(call->pool);
+        return NGX_ERROR;
+    }
+
+    return ngx_iot_auth_send(entry, call);
+}
+
+
+static ngx_int_t
+ngx_iot_auth_send(ngx_iot_auth_entry_t *entry, ngx_iot_db_call_t *call)
+{
     entry->generation = ngx_iot_settings.generation;
     entry->changes = ngx_iot_zone_changes();
 
     call->data = entry;
     call->done = ngx_iot_auth_loaded;
 
-    if (ngx_iot_db_text(call, &session) != NGX_OK
-        || ngx_iot_db_text(call, jwt->is_public ? NULL : &user) != NGX_OK
-        || ngx_iot_db_text(call, &issued) != NGX_OK
-        || ngx_iot_db_send(call) != NGX_OK)
-    {
+    if (ngx_iot_db_send(call) != NGX_OK) {
         ngx_destroy_pool(call->pool);
         return NGX_ERROR;
     }
@@ -491,8 +600,16 @@ ngx_iot_auth_loaded(ngx_iot_db_call_t *call)
         rc = NGX_ERROR;
 
     } else if (PQntuples(call->result) == 0) {
-        ngx_iot_error_set(&call->error, 401, "token_expired",
-                          "Token has expired");
+
+        if (PQnfields(call->result) > NGX_IOT_AUTH_KEY) {
+            ngx_iot_error_set(&call->error, 401, "authentication",
+                              "Authentication failed");
+
+        } else {
+            ngx_iot_error_set(&call->error, 401, "token_expired",
+                              "Token has expired");
+        }
+
         rc = NGX_ERROR;
 
     } else {
@@ -525,6 +642,8 @@ ngx_iot_auth_loaded(ngx_iot_db_call_t *call)
 static ngx_int_t
 ngx_iot_auth_fill(ngx_iot_auth_entry_t *entry, PGresult *res)
 {
+    u_char                key[NGX_IOT_UUID_LEN];
+    ngx_int_t             ms;
     ngx_iot_principal_t  *p;
 
     p = &entry->principal;
@@ -542,6 +661,16 @@ ngx_iot_auth_fill(ngx_iot_auth_entry_t *entry, PGresult *res)
                                     NGX_IOT_AUTH_USER);
     p->has_session = ngx_iot_auth_uuid(entry, 3, p->session, res,
                                        NGX_IOT_AUTH_SESSION);
+
+    if (PQnfields(res) > NGX_IOT_AUTH_KEY) {
+        (void) ngx_iot_auth_uuid(entry, 3, key, res, NGX_IOT_AUTH_KEY);
+
+        if (!PQgetisnull(res, 0, NGX_IOT_AUTH_EXPIRES)) {
+            ms = ngx_atoi((u_char *) PQgetvalue(res, 0, NGX_IOT_AUTH_EXPIRES),
+                          PQgetlength(res, 0, NGX_IOT_AUTH_EXPIRES));
+            entry->expires = ms / 1000;
+        }
+    }
 
     p->is_public = PQgetvalue(res, 0, NGX_IOT_AUTH_IS_PUBLIC)[0] == 't';
 
@@ -572,7 +701,7 @@ ngx_iot_auth_role(PGresult *res)
     for (r = ngx_iot_auth_roles; r->role; r++) {
 
         if (r->name.len == len && ngx_strncmp(r->name.data, text, len) == 0) {
-            return r->role & NGX_IOT_ANY_USER;
+            return r->role & (NGX_IOT_ANY_USER|NGX_IOT_SECOND|NGX_IOT_ENROLL);
         }
     }
 
@@ -645,7 +774,7 @@ ngx_iot_principal_text(ngx_iot_principal_t *principal, ngx_str_t *address,
         }
     }
 
-    p = ngx_pnalloc(pool, sizeof("(CUSTOMER_USER,,,,,,t,\"\",\"\")")
+    p = ngx_pnalloc(pool, sizeof("(MFA_CONFIGURATION_TOKEN,,,,,,t,\"\",\"\")")
                           + 5 * NGX_IOT_UUID_LEN + 2 * principal->name.len
                           + 2 * address->len);
     if (p == NULL) {

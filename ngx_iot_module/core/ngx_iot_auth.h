@@ -26,9 +26,14 @@
 #define NGX_IOT_CUSTOMER  0x0008      /* CUSTOMER_USER */
 #define NGX_IOT_DEVICE    0x0010
 #define NGX_IOT_REFRESH   0x0020      /* the holder of a refresh token */
+#define NGX_IOT_SECOND    0x0040      /* a login that lacks its second factor */
+#define NGX_IOT_ENROLL    0x0080      /* one that must set up a second */
 
 #define NGX_IOT_ANY_USER                                                      \
     (NGX_IOT_SYSTEM|NGX_IOT_TENANT|NGX_IOT_CUSTOMER)
+
+
+#define NGX_IOT_API_KEY_LEN  43       /* "tb_" and 40 letters and digits */
 
 
 typedef struct {
@@ -57,7 +62,8 @@ typedef void (*ngx_iot_auth_done_pt)(void *data, ngx_int_t rc,
 
 
 /*
- * Authenticate the text of a bearer token (a JWT).  NGX_OK: answered from the
+ * Authenticate the text of a bearer token (a JWT) or of an API key; they are
+ * told apart by their form.  NGX_OK: answered from the
  * cache, *principal filled, its name good until the next event: copy it;
  * NGX_AGAIN: done() will be called, never from within, unless *pending is
  * abandoned by ngx_iot_auth_abandon(); NGX_ERROR: *err filled.
@@ -67,6 +73,9 @@ ngx_int_t ngx_iot_auth_bearer(ngx_str_t *token, ngx_iot_principal_t *principal,
     void **pending, ngx_log_t *log);
 
 void ngx_iot_auth_abandon(void *pending);
+
+/* Has the text the form of an API key? */
+ngx_uint_t ngx_iot_auth_is_key(ngx_str_t *token);
 
 /* The row literal of iot.principal, zero-terminated, in pool. */
 ngx_int_t ngx_iot_principal_text(ngx_iot_principal_t *principal,

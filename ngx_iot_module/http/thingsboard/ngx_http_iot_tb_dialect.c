@@ -103,9 +103,10 @@ ngx_http_iot_tb_authenticate(ngx_http_iot_call_t *call)
 static ngx_int_t
 ngx_http_iot_tb_credential(ngx_http_iot_call_t *call, ngx_str_t *token)
 {
-    size_t      len;
-    u_char     *p, *last;
-    ngx_str_t   value;
+    size_t       len;
+    u_char      *p, *last;
+    ngx_str_t    value;
+    ngx_uint_t   is_key;
 
     if (ngx_http_iot_call_header(call, "x-authorization", &value) != NGX_OK
         && ngx_http_iot_call_header(call, "authorization", &value) != NGX_OK)
@@ -119,6 +120,7 @@ ngx_http_iot_tb_credential(ngx_http_iot_call_t *call, ngx_str_t *token)
            == 0)
     {
         len = sizeof("Bearer ") - 1;
+        is_key = 0;
 
     } else if (value.len > sizeof("ApiKey ") - 1
                && ngx_strncasecmp(value.data, (u_char *) "ApiKey ",
@@ -126,6 +128,7 @@ ngx_http_iot_tb_credential(ngx_http_iot_call_t *call, ngx_str_t *token)
                   == 0)
     {
         len = sizeof("ApiKey ") - 1;
+        is_key = 1;
 
     } else {
         return NGX_DECLINED;
@@ -145,7 +148,11 @@ ngx_http_iot_tb_credential(ngx_http_iot_call_t *call, ngx_str_t *token)
     token->data = p;
     token->len = last - p;
 
-    return token->len ? NGX_OK : NGX_DECLINED;
+    if (token->len == 0 || ngx_iot_auth_is_key(token) != is_key) {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
 }
 
 

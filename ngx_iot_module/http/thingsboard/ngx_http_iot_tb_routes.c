@@ -30,6 +30,7 @@
 #define OPT     NGX_HTTP_IOT_OPT_BODY
 #define RAW     NGX_HTTP_IOT_RAW_BODY
 #define READ    NGX_HTTP_IOT_READ
+#define STRING  NGX_HTTP_IOT_TEXT_BODY
 #define STREAM  NGX_HTTP_IOT_STREAM
 #define TEXT    NGX_HTTP_IOT_TEXT_ERRORS
 
@@ -134,6 +135,16 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_sql(GET, "tenant/{id}/users", SYS, "tenant_users", READ),
     ngx_http_iot_tb_sql(GET, "customer/{id}/users", TEN, "customer_users",
                         READ),
+
+    /* API keys */
+
+    ngx_http_iot_tb_sql(POST, "apiKey", ANY, "api_key_create", BODY),
+    ngx_http_iot_tb_sql(GET, "apiKeys/{userId}", ANY, "api_keys", READ),
+    ngx_http_iot_tb_sql(PUT, "apiKey/{id}/description", ANY,
+                        "api_key_describe", STRING),
+    ngx_http_iot_tb_sql(PUT, "apiKey/{id}/enabled/{value}", ANY,
+                        "api_key_enable", 0),
+    ngx_http_iot_tb_sql(DELETE, "apiKey/{id}", ANY, "api_key_delete", 0),
 
     /* devices */
 
@@ -312,8 +323,6 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_501(ALL, "user/dashboards/*", ANY),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "user/lastVisitedDashboards", TEN|CUS),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "users/assign/{id}", TEN|CUS),
-    ngx_http_iot_tb_501(ALL, "apiKey/*", ANY),
-    ngx_http_iot_tb_501(ALL, "apiKeys/*", ANY),
     ngx_http_iot_tb_501(ALL, "auth/2fa/*", ANY),
     ngx_http_iot_tb_501(ALL, "2fa/*", ANY),
     ngx_http_iot_tb_501(NGX_HTTP_POST, "admin/settings/testMail", SYS),

@@ -270,8 +270,9 @@ static void
 ngx_http_iot_tb_ws_auth_command(ngx_http_iot_tb_ws_t *session,
     ngx_str_t *text, ngx_str_t *command, ngx_pool_t *pool)
 {
-    ngx_iot_alloc_t       alloc;
-    ngx_iot_json_field_t  field;
+    ngx_str_t             *token;
+    ngx_iot_alloc_t        alloc;
+    ngx_iot_json_field_t   fields[2];
 
     /* one message may wait; who sends more has not waited for an answer */
 
@@ -293,14 +294,28 @@ ngx_http_iot_tb_ws_auth_command(ngx_http_iot_tb_ws_t *session,
     alloc.alloc = ngx_http_iot_alloc;
     alloc.data = pool;
 
-    ngx_memzero(&field, sizeof(ngx_iot_json_field_t));
-    ngx_str_set(&field.name, "token");
+    ngx_memzero(fields, sizeof(fields));
+    ngx_str_set(&fields[0].name, "token");
+    ngx_str_set(&fields[1].name, "apiKey");
 
-    if (ngx_iot_json_fields(command, &alloc, NGX_IOT_JSON_MAX_DEPTH, &field, 1,
+    token = NULL;
+
+    if (ngx_iot_json_fields(command, &alloc, NGX_IOT_JSON_MAX_DEPTH, fields, 2,
                             NULL)
-        != NGX_OK
-        || field.token != NGX_IOT_JSON_STRING
-        || ngx_http_iot_tb_ws_authenticate(session, &field.text) == NGX_ERROR)
+        == NGX_OK)
+    {
+        if (fields[0].token == NGX_IOT_JSON_STRING) {
+            token = &fields[0].text;
+
+        } else if (fields[1].token == NGX_IOT_JSON_STRING
+                   && ngx_iot_auth_is_key(&fields[1].text))
+        {
+            token = &fields[1].text;
+        }
+    }
+
+    if (token == NULL
+        || ngx_http_iot_tb_ws_authenticate(session, token) == NGX_ERROR)
     {
         ngx_http_iot_ws_close(session->ws, NGX_IOT_WS_CLOSE_POLICY,
                               "Authentication failed");
