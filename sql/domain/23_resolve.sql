@@ -36,23 +36,9 @@ BEGIN
         FROM iot.device AS d
         WHERE d.tenant_id = p.tenant_id AND d.id = resolve.id;
 
-    WHEN 'CUSTOMER' THEN
-        SELECT c.nr, c.id INTO result, customer
-        FROM iot.customer AS c
-        WHERE c.tenant_id = p.tenant_id AND c.id = resolve.id;
-
-    WHEN 'USER' THEN
-        SELECT u.nr, u.customer_id INTO result, customer
-        FROM iot.users AS u
-        WHERE u.id = resolve.id
-              AND (u.tenant_id = p.tenant_id
-                   OR p.role = 'SYS_ADMIN' AND u.authority <> 'CUSTOMER_USER');
-
-    WHEN 'TENANT' THEN
-        SELECT t.nr INTO result
-        FROM iot.tenant AS t
-        WHERE t.id = resolve.id
-              AND (t.id = p.tenant_id OR p.role = 'SYS_ADMIN');
+    WHEN 'ASSET', 'ENTITY_VIEW', 'DASHBOARD', 'CUSTOMER', 'USER', 'TENANT' THEN
+        SELECT e.nr, e.customer_id INTO result, customer
+        FROM iot.entity_find(p, entity_type, id) AS e;
 
     ELSE
         PERFORM iot.fail_request(

@@ -11,10 +11,7 @@ RETURNS boolean
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-    RETURN EXISTS (SELECT FROM iot.device WHERE nr = entity_nr)
-           OR EXISTS (SELECT FROM iot.customer WHERE nr = entity_nr)
-           OR EXISTS (SELECT FROM iot.tenant WHERE nr = entity_nr)
-           OR EXISTS (SELECT FROM iot.users WHERE nr = entity_nr);
+    RETURN EXISTS (SELECT FROM iot.entity AS e WHERE e.nr = entity_nr);
 END
 $$;
 
@@ -27,18 +24,8 @@ LANGUAGE plpgsql STABLE
 AS $$
 #variable_conflict use_column
 BEGIN
-    SELECT f.name, f.tenant_id, f.customer_id
+    SELECT e.name, e.tenant_id, e.customer_id
       INTO name, tenant_id, customer_id
-      FROM (SELECT x.name, x.tenant_id, x.customer_id
-              FROM iot.device x WHERE x.nr = entity_nr
-             UNION ALL
-            SELECT x.title, x.tenant_id, x.id
-              FROM iot.customer x WHERE x.nr = entity_nr
-             UNION ALL
-            SELECT x.email, x.tenant_id, x.customer_id
-              FROM iot.users x WHERE x.nr = entity_nr
-             UNION ALL
-            SELECT x.title, x.id, NULL
-              FROM iot.tenant x WHERE x.nr = entity_nr) f;
+      FROM iot.entity e WHERE e.nr = entity_nr;
 END
 $$;
