@@ -36,6 +36,7 @@ static ngx_str_t  ngx_iot_event_names[] = {
     ngx_string("telemetry"),
     ngx_string("rpc"),
     ngx_string("rpc/up"),
+    ngx_string("alarm"),
     ngx_string("attributes/+")
 };
 

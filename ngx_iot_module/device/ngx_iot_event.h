@@ -23,6 +23,7 @@
  *                           {"deleted":["k",...]}
  *   TELEMETRY               [{"ts":ms,"values":{"k":v,...}},...]
  *   RPC, RPC_UP             see ngx_iot_rpc.h
+ *   ALARM                   {"id":"ID","op":"created"}, "updated", "deleted"
  *
  * Values that were written are told after their commit.  SHARED is always
  * told, for devices wait for it; the other attributes and telemetry only
@@ -36,6 +37,7 @@ typedef enum {
     NGX_IOT_EVENT_TELEMETRY,          /* telemetry */
     NGX_IOT_EVENT_RPC,                /* rpc */
     NGX_IOT_EVENT_RPC_UP,             /* rpc/up */
+    NGX_IOT_EVENT_ALARM,              /* alarm */
     NGX_IOT_EVENT_ATTRIBUTES,         /* attributes/+, a filter */
     NGX_IOT_EVENTS
 } ngx_iot_event_e;

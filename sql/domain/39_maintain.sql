@@ -274,6 +274,7 @@ BEGIN
     PERFORM iot.maintain_rpc();
     PERFORM iot.maintain_activity();
     PERFORM iot.maintain_job();
+    PERFORM iot.maintain_alarms();
 
     BEGIN
         PERFORM iot.telemetry_sweep_slice(begun + interval '400 ms');

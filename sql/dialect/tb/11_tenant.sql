@@ -227,7 +227,7 @@ BEGIN
         0 AS "sms",
         (conf ->> 'maxSms')::bigint AS "maxSms",
         COALESCE((conf ->> 'smsEnabled')::boolean, false) AS "smsEnabled",
-        0 AS "alarms",
+        iot.alarms_this_month(p.tenant_id) AS "alarms",
         (conf ->> 'maxCreatedAlarms')::bigint AS "maxAlarms") AS x);
 END
 $$;
