@@ -39,7 +39,7 @@ typedef struct {
 
 /* kinds register themselves at start; the number is their handle */
 
-#define NGX_IOT_BATCH_KINDS  8
+#define NGX_IOT_BATCH_KINDS  12
 
 
 typedef struct ngx_iot_batch_entry_s  ngx_iot_batch_entry_t;

@@ -7,6 +7,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <sys/random.h>
+
 #include "ngx_iot_db.h"
 #include "ngx_iot_module.h"
 #include "ngx_iot_zone.h"
@@ -62,6 +64,10 @@ ngx_iot_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     zone = ngx_slab_calloc(shpool, sizeof(ngx_iot_zone_t));
     if (zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (getrandom(&zone->boot, sizeof(uint64_t), 0) != sizeof(uint64_t)) {
         return NGX_ERROR;
     }
 

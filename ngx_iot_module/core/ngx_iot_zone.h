@@ -36,6 +36,7 @@ typedef struct {
     ngx_atomic_t           tags[NGX_IOT_TAGS];
     ngx_iot_slot_t         slots[NGX_IOT_SLOTS];
     ngx_atomic_t           changes;      /* of any slot's generation */
+    uint64_t               boot;         /* random: a name of this zone */
     void                  *limits;       /* of ngx_iot_limit.c */
     void                  *link;         /* of ngx_iot_link.c */
     void                  *registry;     /* of ngx_iot_registry.c */

@@ -45,6 +45,7 @@ struct ngx_iot_mqtt_connecting_s {
     unsigned                 login:1;
     unsigned                 kicking:1;
     unsigned                 opened:1;
+    unsigned                 willed:1;
     u_char                   data[1];
 };
 
@@ -64,6 +65,7 @@ static void ngx_iot_mqtt_connect_user(void *data, ngx_int_t rc,
     ngx_iot_principal_t *principal, ngx_iot_error_t *err);
 static ngx_int_t ngx_iot_mqtt_connect_is_user(ngx_iot_mqtt_connecting_t *cn,
     ngx_iot_principal_t *principal);
+static ngx_int_t ngx_iot_mqtt_connect_will(ngx_iot_mqtt_connecting_t *cn);
 static ngx_int_t ngx_iot_mqtt_connect_claim(ngx_iot_mqtt_connecting_t *cn);
 static void ngx_iot_mqtt_connect_go(ngx_iot_mqtt_connecting_t *cn,
     ngx_int_t rc);
@@ -286,7 +288,16 @@ ngx_iot_mqtt_connect_cancel(ngx_iot_mqtt_session_t *s)
     }
 
     s->connecting = NULL;
+
+    /* while it has its name */
+
+    ngx_iot_mqtt_durable_cancel(s);
     ngx_iot_mqtt_will_drop(s);
+    ngx_iot_mqtt_will_fire(s);
+    ngx_iot_mqtt_leave(s);
+
+    s->durable = 0;
+    s->will_mark = 0;
 
     if (!s->in_list) {
         ngx_str_null(&s->client_id);
@@ -552,6 +563,11 @@ ngx_iot_mqtt_connect_go(ngx_iot_mqtt_connecting_t *cn, ngx_int_t rc)
         return;
     }
 
+    if (rc == NGX_OK && cn->connect.will && !cn->willed) {
+        cn->willed = 1;
+        rc = ngx_iot_mqtt_connect_will(cn);
+    }
+
     if (rc == NGX_OK && s->ref == 0) {
         rc = ngx_iot_mqtt_connect_claim(cn);
 
@@ -587,6 +603,26 @@ ngx_iot_mqtt_connect_go(ngx_iot_mqtt_connecting_t *cn, ngx_int_t rc)
 }
 
 
+static ngx_int_t
+ngx_iot_mqtt_connect_will(ngx_iot_mqtt_connecting_t *cn)
+{
+    ngx_int_t                rc;
+    ngx_iot_mqtt_session_t  *s;
+
+    s = cn->session;
+
+    rc = ngx_iot_mqtt_may(s, NGX_IOT_MQTT_PUB, &cn->connect.will_topic);
+
+    if (rc == NGX_OK) {
+        return ngx_iot_mqtt_will_set(s, &cn->connect);
+    }
+
+    /* devices give wills on topics of their dialect: not kept */
+
+    return s->topics ? NGX_OK : rc;
+}
+
+
 static void
 ngx_iot_mqtt_connect_later(ngx_iot_mqtt_connecting_t *cn)
 {
@@ -616,7 +652,7 @@ ngx_iot_mqtt_connect_store(ngx_iot_mqtt_connecting_t *cn)
 
     s = cn->session;
 
-    if (ngx_iot_mqtt_durable_leaving(s->tenant, &s->client_id)) {
+    if (ngx_iot_mqtt_leaving(s->tenant, &s->client_id)) {
         ngx_iot_mqtt_connect_later(cn);
         return NGX_AGAIN;
     }
@@ -746,7 +782,7 @@ ngx_iot_mqtt_on_kick(ngx_iot_slot_id_t *from, u_char *data, size_t len)
         }
     }
 
-    if (ngx_iot_mqtt_durable_deferred(tenant, &id, from, answer)) {
+    if (ngx_iot_mqtt_leaving_defer(tenant, &id, from, answer)) {
         return;
     }
 
@@ -796,29 +832,10 @@ ngx_iot_mqtt_connect_left(ngx_iot_mqtt_session_t *s)
 static ngx_int_t
 ngx_iot_mqtt_connect_accept(ngx_iot_mqtt_connecting_t *cn)
 {
-    ngx_int_t                rc;
     ngx_uint_t               keep_alive, max;
     ngx_iot_mqtt_session_t  *s, *old;
 
     s = cn->session;
-
-    if (cn->connect.will) {
-        rc = ngx_iot_mqtt_may(s, NGX_IOT_MQTT_PUB, &cn->connect.will_topic);
-
-        if (rc == NGX_OK) {
-            rc = ngx_iot_mqtt_will_set(s, &cn->connect);
-
-        } else if (s->topics) {
-            /* devices give wills on topics of their dialect: not kept */
-            rc = NGX_OK;
-        }
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    ngx_iot_mqtt_will_back(s->tenant, &s->client_id, s->clean);
 
     if (ngx_iot_bus_client_open(&s->bus, s->tenant, ngx_iot_mqtt_deliver, s)
         != NGX_OK)
@@ -847,7 +864,6 @@ ngx_iot_mqtt_connect_accept(ngx_iot_mqtt_connecting_t *cn)
     s->expiry = cn->expiry;
 
     if (ngx_iot_mqtt_connack(s, cn, cn->present, keep_alive) != NGX_OK) {
-        ngx_iot_mqtt_will_drop(s);
         return NGX_IOT_MQTT_TOO_LARGE;
     }
 
@@ -870,6 +886,8 @@ ngx_iot_mqtt_connect_accept(ngx_iot_mqtt_connecting_t *cn)
     ngx_queue_remove(&cn->queue);
     ngx_memzero(cn->connect.password.data, cn->connect.password.len);
     ngx_free(cn);
+
+    ngx_iot_mqtt_will_write(s);
 
     if (ngx_iot_mqtt_durable_resume(s) != NGX_OK) {
         return NGX_IOT_MQTT_BUSY;

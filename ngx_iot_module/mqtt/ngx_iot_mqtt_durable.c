@@ -10,17 +10,17 @@
 /* rows of a session that are read at once */
 #define NGX_IOT_MQTT_FETCH   100
 
-#define NGX_IOT_MQTT_EXPIRE  5000
-#define NGX_IOT_MQTT_MOST    500
-
 
 /* a session that is being opened, before its CONNACK */
 
 typedef struct {
     ngx_iot_mqtt_session_t   *session;
+    ngx_iot_mqtt_leaving_t   *leaving;     /* the session has gone meanwhile */
     ngx_iot_mqtt_opened_pt    opened;
     ngx_iot_db_call_t        *call;
+    uint32_t                  expiry;
     ngx_uint_t                present;
+    unsigned                  held:1;      /* the second call */
 } ngx_iot_mqtt_opening_t;
 
 /* a subscription on its way into the table, then to all workers */
@@ -35,21 +35,14 @@ typedef struct {
     ngx_str_t                    filter;
 } ngx_iot_mqtt_subscribing_t;
 
-/* a session whose connection has ended, while its rows are being written */
 
-typedef struct {
-    ngx_queue_t               queue;
-    uint64_t                  nr;
-    ngx_uint_t                pending;
-    ngx_str_t                 client_id;
-    ngx_iot_slot_id_t         from;         /* who waits for it */
-    u_char                    answer[8];
-    unsigned                  asked:1;
-    u_char                    tenant[NGX_IOT_UUID_TEXT];
-} ngx_iot_mqtt_leaving_t;
-
-
+static ngx_int_t ngx_iot_mqtt_durable_params(ngx_iot_mqtt_session_t *s,
+    ngx_iot_db_call_t *call, ngx_uint_t clean, uint32_t expiry);
+static ngx_int_t ngx_iot_mqtt_durable_will(ngx_iot_mqtt_session_t *s,
+    ngx_iot_db_call_t *call, uint32_t expiry);
 static void ngx_iot_mqtt_durable_opened(ngx_iot_db_call_t *call);
+static void ngx_iot_mqtt_durable_early(ngx_iot_mqtt_opening_t *op,
+    ngx_iot_db_call_t *call);
 static ngx_int_t ngx_iot_mqtt_durable_ask_held(ngx_iot_mqtt_opening_t *op);
 static void ngx_iot_mqtt_durable_held(ngx_iot_db_call_t *call);
 static void ngx_iot_mqtt_durable_answer(ngx_iot_mqtt_opening_t *op,
@@ -59,26 +52,16 @@ static ngx_int_t ngx_iot_mqtt_durable_row(ngx_iot_mqtt_session_t *s,
     PGresult *res, int row);
 static u_char *ngx_iot_mqtt_durable_known(ngx_iot_mqtt_session_t *s,
     ngx_pool_t *pool, size_t *len);
-static void ngx_iot_mqtt_durable_number(ngx_iot_db_call_t *call, uint64_t n,
-    size_t len);
-static void ngx_iot_mqtt_durable_left(ngx_iot_db_call_t *call);
-static void ngx_iot_mqtt_durable_marked(void *data, ngx_int_t rc,
-    ngx_iot_error_t *err);
-static void ngx_iot_mqtt_durable_let(ngx_iot_mqtt_leaving_t *leaving);
-static ngx_iot_mqtt_leaving_t *ngx_iot_mqtt_durable_find(u_char *tenant,
-    ngx_str_t *client_id);
 static ngx_int_t ngx_iot_mqtt_durable_filter(ngx_iot_mqtt_session_t *s,
     ngx_uint_t op, ngx_str_t *filter, uint32_t options, uint32_t id,
     ngx_iot_mqtt_subscribed_pt done, void *data);
 static void ngx_iot_mqtt_durable_written(ngx_iot_db_call_t *call);
 static void ngx_iot_mqtt_durable_told(void *data);
-static void ngx_iot_mqtt_durable_expire(ngx_event_t *ev);
-static void ngx_iot_mqtt_durable_expired(ngx_iot_db_call_t *call);
 
 
 static ngx_iot_db_stmt_t  ngx_iot_mqtt_open_stmt = ngx_iot_db_stmt(
-    "SELECT nr, epoch, present FROM iot.mqtt_open($1::uuid, $2, $3,"
-    " $4::boolean, $5::bigint)");
+    "SELECT nr, epoch, present, due FROM iot.mqtt_open($1::uuid, $2, $3,"
+    " $4::boolean, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
 
 static ngx_iot_db_stmt_t  ngx_iot_mqtt_held_stmt = ngx_iot_db_stmt(
     "SELECT packet_id, flags, topic, payload, props, published, expires"
@@ -89,44 +72,15 @@ static ngx_iot_db_stmt_t  ngx_iot_mqtt_queued_stmt = ngx_iot_db_stmt(
     " published, expires, publisher"
     " FROM iot.mqtt_queued($1, $2::bigint[], $3)");
 
-static ngx_iot_db_stmt_t  ngx_iot_mqtt_close_stmt = ngx_iot_db_stmt(
-    "SELECT iot.mqtt_close($1, $2, $3)");
-
 static ngx_iot_db_stmt_t  ngx_iot_mqtt_subscribe_stmt = ngx_iot_db_stmt(
     "SELECT iot.mqtt_subscribe($1, $2, $3, $4)");
 
 static ngx_iot_db_stmt_t  ngx_iot_mqtt_unsubscribe_stmt = ngx_iot_db_stmt(
     "SELECT iot.mqtt_unsubscribe($1, $2)");
 
-static ngx_iot_db_stmt_t  ngx_iot_mqtt_expire_stmt = ngx_iot_db_stmt(
-    "SELECT nr FROM iot.mqtt_expire($1)");
 
-
-static ngx_queue_t        ngx_iot_mqtt_leaving_list;
-static ngx_event_t        ngx_iot_mqtt_expire_ev;
-static ngx_connection_t   ngx_iot_mqtt_expire_dummy;
-
-
-ngx_int_t
-ngx_iot_mqtt_durable_init_process(ngx_cycle_t *cycle)
-{
-    ngx_queue_init(&ngx_iot_mqtt_leaving_list);
-
-    ngx_iot_mqtt_expire_dummy.fd = (ngx_socket_t) -1;
-    ngx_iot_mqtt_expire_ev.data = &ngx_iot_mqtt_expire_dummy;
-    ngx_iot_mqtt_expire_ev.log = cycle->log;
-    ngx_iot_mqtt_expire_ev.handler = ngx_iot_mqtt_durable_expire;
-    ngx_iot_mqtt_expire_ev.cancelable = 1;
-
-    ngx_add_timer(&ngx_iot_mqtt_expire_ev,
-                  NGX_IOT_MQTT_EXPIRE + ngx_random() % NGX_IOT_MQTT_EXPIRE);
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_iot_mqtt_durable_number(ngx_iot_db_call_t *call, uint64_t n, size_t len)
+void
+ngx_iot_mqtt_number(ngx_iot_db_call_t *call, uint64_t n, size_t len)
 {
     u_char  *p;
 
@@ -136,11 +90,18 @@ ngx_iot_mqtt_durable_number(ngx_iot_db_call_t *call, uint64_t n, size_t len)
         return;
     }
 
-    if (len == 8) {
-        (void) ngx_iot_put64(p, n);
+    switch (len) {
 
-    } else {
+    case 8:
+        (void) ngx_iot_put64(p, n);
+        break;
+
+    case 4:
         (void) ngx_iot_put32(p, n);
+        break;
+
+    default: /* 2 */
+        (void) ngx_iot_put16(p, n);
     }
 
     ngx_iot_db_param(call, p, len, 1);
@@ -148,10 +109,26 @@ ngx_iot_mqtt_durable_number(ngx_iot_db_call_t *call, uint64_t n, size_t len)
 
 
 ngx_int_t
+ngx_iot_mqtt_bytes(ngx_iot_db_call_t *call, ngx_str_t *value)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(call->pool, value->len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, value->data, value->len);
+    ngx_iot_db_param(call, p, value->len, 1);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_iot_mqtt_durable_open(ngx_iot_mqtt_session_t *s, ngx_uint_t clean,
     uint32_t expiry, ngx_iot_mqtt_opened_pt opened)
 {
-    ngx_str_t                text;
     ngx_iot_db_call_t       *call;
     ngx_iot_mqtt_stored_t   *st;
     ngx_iot_mqtt_opening_t  *op;
@@ -174,13 +151,45 @@ ngx_iot_mqtt_durable_open(ngx_iot_mqtt_session_t *s, ngx_uint_t clean,
         return NGX_ERROR;
     }
 
+    call->binary = 1;
+    call->data = op;
+    call->done = ngx_iot_mqtt_durable_opened;
+
+    if (ngx_iot_mqtt_durable_params(s, call, clean, expiry) != NGX_OK
+        || ngx_iot_db_send(call) != NGX_OK)
+    {
+        ngx_destroy_pool(call->pool);
+        ngx_free(op);
+
+        s->will_mark = 0;
+
+        return NGX_ERROR;
+    }
+
+    op->session = s;
+    op->opened = opened;
+    op->call = call;
+    op->expiry = expiry;
+
+    s->opening = op;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_iot_mqtt_durable_params(ngx_iot_mqtt_session_t *s,
+    ngx_iot_db_call_t *call, ngx_uint_t clean, uint32_t expiry)
+{
+    ngx_str_t  text;
+
     text.data = s->tenant;
     text.len = NGX_IOT_UUID_TEXT;
 
     if (ngx_iot_db_text(call, &text) != NGX_OK
         || ngx_iot_db_text(call, &s->client_id) != NGX_OK)
     {
-        goto failed;
+        return NGX_ERROR;
     }
 
     text = s->user;
@@ -190,36 +199,70 @@ ngx_iot_mqtt_durable_open(ngx_iot_mqtt_session_t *s, ngx_uint_t clean,
     }
 
     if (ngx_iot_db_text(call, &text) != NGX_OK) {
-        goto failed;
+        return NGX_ERROR;
     }
 
     ngx_iot_db_param(call, clean || expiry == 0 ? "t" : "f", 1, 0);
-    ngx_iot_mqtt_durable_number(call, expiry, 8);
+    ngx_iot_mqtt_number(call, expiry, 8);
+    ngx_iot_mqtt_number(call, ngx_iot_mqtt_worker(), 8);
 
-    call->binary = 1;
-    call->data = op;
-    call->done = ngx_iot_mqtt_durable_opened;
-
-    if (ngx_iot_db_send(call) != NGX_OK) {
-        goto failed;
-    }
-
-    op->session = s;
-    op->opened = opened;
-    op->call = call;
-
-    s->opening = op;
-
-    return NGX_AGAIN;
-
-failed:
-
-    ngx_destroy_pool(call->pool);
-    ngx_free(op);
-
-    return NGX_ERROR;
+    return ngx_iot_mqtt_durable_will(s, call, expiry);
 }
 
+
+/* the message stays as it is until the call has been sent */
+
+static ngx_int_t
+ngx_iot_mqtt_durable_will(ngx_iot_mqtt_session_t *s, ngx_iot_db_call_t *call,
+    uint32_t expiry)
+{
+    uint64_t                delay, lasts;
+    ngx_uint_t              i;
+    ngx_iot_mqtt_will_t    *will;
+    ngx_iot_bus_message_t  *msg;
+
+    will = s->will;
+
+    if (will && expiry) {
+        s->will_mark = ngx_iot_mqtt_will_number();
+    }
+
+    if (s->will_mark == 0) {
+        ngx_iot_mqtt_number(call, 0, 8);
+
+        for (i = 0; i < 7; i++) {
+            ngx_iot_db_param(call, NULL, 0, 1);
+        }
+
+        return NGX_OK;
+    }
+
+    msg = will->msg;
+    delay = (uint64_t) ngx_min(will->delay, expiry) * 1000;
+    lasts = will->has_expiry ? will->expiry : (uint64_t) -1;
+
+    ngx_iot_mqtt_number(call, s->will_mark, 8);
+    ngx_iot_mqtt_number(call, delay, 8);
+    ngx_iot_mqtt_number(call, msg->qos, 2);
+    ngx_iot_mqtt_number(call, msg->flags, 4);
+
+    if (ngx_iot_db_text(call, &msg->topic) != NGX_OK
+        || ngx_iot_mqtt_bytes(call, &msg->payload) != NGX_OK
+        || ngx_iot_mqtt_bytes(call, &msg->properties) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_iot_mqtt_number(call, lasts, 8);
+
+    return NGX_OK;
+}
+
+
+/*
+ * What was asked for cannot be taken back: the session is opened, and closed
+ * when that is known.
+ */
 
 void
 ngx_iot_mqtt_durable_cancel(ngx_iot_mqtt_session_t *s)
@@ -234,11 +277,21 @@ ngx_iot_mqtt_durable_cancel(ngx_iot_mqtt_session_t *s)
 
     s->opening = NULL;
 
-    if (op->call) {
+    if (op->held) {
+        /* the session itself is open, and will be closed as others are */
         ngx_iot_db_abandon(op->call);
+        ngx_free(op);
+        return;
     }
 
-    ngx_free(op);
+    op->session = NULL;
+    op->leaving = ngx_iot_mqtt_leave_early(s, op->expiry);
+
+    if (op->leaving == NULL) {
+        ngx_iot_db_abandon(op->call);
+        ngx_iot_mqtt_worker_unsure();
+        ngx_free(op);
+    }
 }
 
 
@@ -273,13 +326,26 @@ ngx_iot_mqtt_durable_opened(ngx_iot_db_call_t *call)
     op->call = NULL;
     s = op->session;
 
+    if (s == NULL) {
+        ngx_iot_mqtt_durable_early(op, call);
+        return;
+    }
+
     if (call->rc != NGX_OK || PQntuples(call->result) != 1) {
+        /* it may have been opened all the same */
+        ngx_iot_mqtt_worker_unsure();
+        s->will_mark = 0;
+
         ngx_iot_mqtt_durable_answer(op, NGX_IOT_MQTT_UNAVAILABLE);
         return;
     }
 
     nr = ngx_iot_mqtt_get64(PQgetvalue(call->result, 0, 0));
     op->present = (*PQgetvalue(call->result, 0, 2) != 0);
+
+    if (*PQgetvalue(call->result, 0, 3)) {
+        ngx_iot_mqtt_will_wake(0);
+    }
 
     ngx_str_null(&none);
 
@@ -298,6 +364,7 @@ ngx_iot_mqtt_durable_opened(ngx_iot_db_call_t *call)
 
     s->durable = nr;
     s->epoch = ngx_iot_mqtt_get64(PQgetvalue(call->result, 0, 1));
+    s->expiry = op->expiry;
 
     if (st == NULL) {
         ngx_iot_mqtt_index_tell(NGX_IOT_MQTT_ADD_SESSION, nr, s->tenant, 0, 0,
@@ -316,6 +383,32 @@ ngx_iot_mqtt_durable_opened(ngx_iot_db_call_t *call)
 }
 
 
+static void
+ngx_iot_mqtt_durable_early(ngx_iot_mqtt_opening_t *op,
+    ngx_iot_db_call_t *call)
+{
+    uint64_t  nr, epoch;
+
+    nr = 0;
+    epoch = 0;
+
+    if (call->rc == NGX_OK && PQntuples(call->result) == 1) {
+        nr = ngx_iot_mqtt_get64(PQgetvalue(call->result, 0, 0));
+        epoch = ngx_iot_mqtt_get64(PQgetvalue(call->result, 0, 1));
+
+        if (*PQgetvalue(call->result, 0, 3)) {
+            ngx_iot_mqtt_will_wake(0);
+        }
+
+    } else {
+        ngx_iot_mqtt_worker_unsure();
+    }
+
+    ngx_iot_mqtt_leave_opened(op->leaving, nr, epoch);
+    ngx_free(op);
+}
+
+
 static ngx_int_t
 ngx_iot_mqtt_durable_ask_held(ngx_iot_mqtt_opening_t *op)
 {
@@ -327,7 +420,7 @@ ngx_iot_mqtt_durable_ask_held(ngx_iot_mqtt_opening_t *op)
         return NGX_ERROR;
     }
 
-    ngx_iot_mqtt_durable_number(call, op->session->durable, 8);
+    ngx_iot_mqtt_number(call, op->session->durable, 8);
 
     call->binary = 1;
     call->data = op;
@@ -339,6 +432,7 @@ ngx_iot_mqtt_durable_ask_held(ngx_iot_mqtt_opening_t *op)
     }
 
     op->call = call;
+    op->held = 1;
 
     return NGX_OK;
 }
@@ -519,9 +613,9 @@ ngx_iot_mqtt_durable_fetch(ngx_iot_mqtt_session_t *s)
         return;
     }
 
-    ngx_iot_mqtt_durable_number(call, s->durable, 8);
+    ngx_iot_mqtt_number(call, s->durable, 8);
     ngx_iot_db_param(call, known, len, 1);
-    ngx_iot_mqtt_durable_number(call, NGX_IOT_MQTT_FETCH, 4);
+    ngx_iot_mqtt_number(call, NGX_IOT_MQTT_FETCH, 4);
 
     call->binary = 1;
     call->data = s;
@@ -614,198 +708,6 @@ ngx_iot_mqtt_durable_row(ngx_iot_mqtt_session_t *s, PGresult *res, int row)
 }
 
 
-ngx_uint_t
-ngx_iot_mqtt_durable_leaving(u_char *tenant, ngx_str_t *client_id)
-{
-    return ngx_iot_mqtt_durable_find(tenant, client_id) != NULL;
-}
-
-
-ngx_uint_t
-ngx_iot_mqtt_durable_deferred(u_char *tenant, ngx_str_t *client_id,
-    ngx_iot_slot_id_t *from, u_char answer[8])
-{
-    ngx_iot_mqtt_leaving_t  *leaving;
-
-    leaving = ngx_iot_mqtt_durable_find(tenant, client_id);
-
-    if (leaving == NULL || leaving->asked) {
-        return 0;
-    }
-
-    leaving->asked = 1;
-    leaving->from = *from;
-    ngx_memcpy(leaving->answer, answer, 8);
-
-    return 1;
-}
-
-
-static ngx_iot_mqtt_leaving_t *
-ngx_iot_mqtt_durable_find(u_char *tenant, ngx_str_t *client_id)
-{
-    ngx_queue_t             *q;
-    ngx_iot_mqtt_leaving_t  *leaving;
-
-    for (q = ngx_queue_head(&ngx_iot_mqtt_leaving_list);
-         q != ngx_queue_sentinel(&ngx_iot_mqtt_leaving_list);
-         q = ngx_queue_next(q))
-    {
-        leaving = ngx_queue_data(q, ngx_iot_mqtt_leaving_t, queue);
-
-        if (leaving->client_id.len == client_id->len
-            && ngx_memcmp(leaving->tenant, tenant, NGX_IOT_UUID_TEXT) == 0
-            && ngx_memcmp(leaving->client_id.data, client_id->data,
-                          client_id->len)
-               == 0)
-        {
-            return leaving;
-        }
-    }
-
-    return NULL;
-}
-
-
-/*
- * Identifiers of what is in flight are written, so that it can be repeated
- * with them, and when the session ends; whoever opens it waits for this.
- */
-
-void
-ngx_iot_mqtt_durable_leave(ngx_iot_mqtt_session_t *s)
-{
-    ngx_queue_t             *q;
-    ngx_iot_db_call_t       *call;
-    ngx_iot_mqtt_out_t      *out;
-    ngx_iot_mqtt_leaving_t  *leaving;
-
-    if (s->fetching) {
-        ngx_iot_db_abandon(s->fetching);
-        s->fetching = NULL;
-    }
-
-    if (s->durable == 0) {
-        return;
-    }
-
-    leaving = ngx_calloc(sizeof(ngx_iot_mqtt_leaving_t) + s->client_id.len,
-                         ngx_cycle->log);
-    if (leaving == NULL) {
-        return;
-    }
-
-    leaving->nr = s->durable;
-    leaving->pending = 1;
-    leaving->client_id.data = (u_char *) (leaving + 1);
-    leaving->client_id.len = s->client_id.len;
-
-    ngx_memcpy(leaving->client_id.data, s->client_id.data, s->client_id.len);
-    ngx_memcpy(leaving->tenant, s->tenant, NGX_IOT_UUID_TEXT);
-    ngx_queue_insert_tail(&ngx_iot_mqtt_leaving_list, &leaving->queue);
-
-    if (s->expiry) {
-        for (q = ngx_queue_head(&s->inflight);
-             q != ngx_queue_sentinel(&s->inflight);
-             q = ngx_queue_next(q))
-        {
-            out = ngx_queue_data(q, ngx_iot_mqtt_out_t, queue);
-
-            if (out->stored == 0 || out->state != NGX_IOT_MQTT_SENT) {
-                continue;
-            }
-
-            if (ngx_iot_mqtt_store_mark(s->durable, out->stored,
-                                        out->packet_id,
-                                        NGX_IOT_MQTT_MARK_SENT,
-                                        ngx_iot_mqtt_durable_marked, leaving)
-                == NGX_OK)
-            {
-                leaving->pending++;
-            }
-        }
-    }
-
-    /* rows are written in their order: this one says that all others were */
-
-    if (!ngx_queue_empty(&s->marking)
-        && ngx_iot_mqtt_store_mark(s->durable, 0, 0, NGX_IOT_MQTT_MARK_DONE,
-                                   ngx_iot_mqtt_durable_marked, leaving)
-           == NGX_OK)
-    {
-        leaving->pending++;
-    }
-
-    call = ngx_iot_db_create(NGX_IOT_DB_CALL, &ngx_iot_mqtt_close_stmt,
-                             ngx_cycle->log);
-
-    if (call) {
-        ngx_iot_mqtt_durable_number(call, s->durable, 8);
-        ngx_iot_mqtt_durable_number(call, s->epoch, 8);
-        ngx_iot_mqtt_durable_number(call, s->expiry, 8);
-
-        call->binary = 1;
-        call->data = leaving;
-        call->done = ngx_iot_mqtt_durable_left;
-
-        if (ngx_iot_db_send(call) == NGX_OK) {
-            return;
-        }
-
-        ngx_destroy_pool(call->pool);
-    }
-
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "session %uL could not be closed", s->durable);
-
-    ngx_iot_mqtt_durable_let(leaving);
-}
-
-
-static void
-ngx_iot_mqtt_durable_left(ngx_iot_db_call_t *call)
-{
-    ngx_str_t                none;
-    ngx_iot_mqtt_leaving_t  *leaving;
-
-    leaving = call->data;
-
-    if (call->rc == NGX_OK && PQntuples(call->result) == 1
-        && *PQgetvalue(call->result, 0, 0))
-    {
-        ngx_str_null(&none);
-        ngx_iot_mqtt_index_tell(NGX_IOT_MQTT_DELETE_SESSION, leaving->nr,
-                                NULL, 0, 0, &none, NULL, NULL);
-    }
-
-    ngx_iot_mqtt_durable_let(leaving);
-}
-
-
-static void
-ngx_iot_mqtt_durable_marked(void *data, ngx_int_t rc, ngx_iot_error_t *err)
-{
-    ngx_iot_mqtt_durable_let(data);
-}
-
-
-static void
-ngx_iot_mqtt_durable_let(ngx_iot_mqtt_leaving_t *leaving)
-{
-    if (--leaving->pending) {
-        return;
-    }
-
-    if (leaving->asked) {
-        (void) ngx_iot_bus_send(&leaving->from, NGX_IOT_BUS_KICKED,
-                                leaving->answer, 8);
-    }
-
-    ngx_queue_remove(&leaving->queue);
-    ngx_free(leaving);
-}
-
-
 ngx_int_t
 ngx_iot_mqtt_durable_subscribe(ngx_iot_mqtt_session_t *s,
     ngx_iot_bus_sub_t *sub, ngx_iot_mqtt_subscribed_pt done, void *data)
@@ -860,15 +762,15 @@ ngx_iot_mqtt_durable_filter(ngx_iot_mqtt_session_t *s, ngx_uint_t op,
         return NGX_ERROR;
     }
 
-    ngx_iot_mqtt_durable_number(call, s->durable, 8);
+    ngx_iot_mqtt_number(call, s->durable, 8);
 
     if (ngx_iot_db_text(call, filter) != NGX_OK) {
         goto failed;
     }
 
     if (op == NGX_IOT_MQTT_ADD_FILTER) {
-        ngx_iot_mqtt_durable_number(call, options, 4);
-        ngx_iot_mqtt_durable_number(call, id, 8);
+        ngx_iot_mqtt_number(call, options, 4);
+        ngx_iot_mqtt_number(call, id, 8);
     }
 
     call->data = sg;
@@ -912,57 +814,4 @@ ngx_iot_mqtt_durable_told(void *data)
 
     sg->done(sg->data, NGX_OK);
     ngx_free(sg);
-}
-
-
-static void
-ngx_iot_mqtt_durable_expire(ngx_event_t *ev)
-{
-    ngx_iot_db_call_t  *call;
-
-    if (ngx_exiting) {
-        return;
-    }
-
-    ngx_add_timer(ev, NGX_IOT_MQTT_EXPIRE
-                      + ngx_random() % NGX_IOT_MQTT_EXPIRE);
-
-    if (!ngx_iot_db_ready(NGX_IOT_DB_CHORE)) {
-        return;
-    }
-
-    call = ngx_iot_db_create(NGX_IOT_DB_CHORE, &ngx_iot_mqtt_expire_stmt,
-                             ngx_cycle->log);
-    if (call == NULL) {
-        return;
-    }
-
-    ngx_iot_mqtt_durable_number(call, NGX_IOT_MQTT_MOST, 4);
-
-    call->binary = 1;
-    call->done = ngx_iot_mqtt_durable_expired;
-
-    if (ngx_iot_db_send(call) != NGX_OK) {
-        ngx_destroy_pool(call->pool);
-    }
-}
-
-
-static void
-ngx_iot_mqtt_durable_expired(ngx_iot_db_call_t *call)
-{
-    int        i;
-    ngx_str_t  none;
-
-    if (call->rc != NGX_OK) {
-        return;
-    }
-
-    ngx_str_null(&none);
-
-    for (i = 0; i < PQntuples(call->result); i++) {
-        ngx_iot_mqtt_index_tell(NGX_IOT_MQTT_DELETE_SESSION,
-                     ngx_iot_mqtt_get64(PQgetvalue(call->result, i, 0)), NULL,
-                     0, 0, &none, NULL, NULL);
-    }
 }

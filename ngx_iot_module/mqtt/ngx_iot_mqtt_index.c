@@ -138,7 +138,8 @@ ngx_iot_mqtt_index_init_process(ngx_cycle_t *cycle)
 ngx_uint_t
 ngx_iot_mqtt_index_ready(void)
 {
-    return ngx_iot_mqtt_index_known && ngx_iot_mqtt_retained_known;
+    return ngx_iot_mqtt_index_known && ngx_iot_mqtt_retained_known
+           && ngx_iot_mqtt_worker();
 }
 
 

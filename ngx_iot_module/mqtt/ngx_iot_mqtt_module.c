@@ -57,8 +57,9 @@ ngx_iot_mqtt_module_init_process(ngx_cycle_t *cycle)
     if (ngx_iot_mqtt_retain_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_store_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_index_init_process(cycle) != NGX_OK
-        || ngx_iot_mqtt_durable_init_process(cycle) != NGX_OK
+        || ngx_iot_mqtt_leave_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_will_init_process(cycle) != NGX_OK
+        || ngx_iot_mqtt_worker_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_sys_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_connect_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_tb_init_process(cycle) != NGX_OK

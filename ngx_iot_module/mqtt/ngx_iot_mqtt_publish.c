@@ -750,6 +750,10 @@ ngx_iot_mqtt_in_ready(ngx_iot_mqtt_in_t *in, ngx_uint_t reason)
     s = in->session;
 
     if (s == NULL) {
+        if (in->done) {
+            in->done(in->data, reason);
+        }
+
         ngx_iot_mqtt_in_free(in);
         return;
     }

@@ -746,9 +746,8 @@ ngx_iot_mqtt_detach(ngx_iot_mqtt_session_t *s)
     }
 
     ngx_iot_mqtt_change_detach(s);
-    ngx_iot_mqtt_durable_cancel(s);
     ngx_iot_mqtt_will_fire(s);
-    ngx_iot_mqtt_durable_leave(s);
+    ngx_iot_mqtt_leave(s);
     ngx_iot_mqtt_out_detach(s);
     ngx_iot_mqtt_in_detach(s);
 

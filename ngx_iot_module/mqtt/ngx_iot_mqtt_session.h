@@ -119,6 +119,11 @@ struct ngx_iot_mqtt_in_s {
     ngx_queue_t              queue;
     ngx_iot_mqtt_session_t  *session;   /* NULL when it has gone */
     ngx_iot_bus_message_t       *msg;       /* QoS 2, until PUBREL */
+
+    /* without a session: who hears of the outcome */
+    void                   (*done)(void *data, ngx_uint_t reason);
+    void                    *data;
+
     uint16_t                 packet_id;
     uint8_t                  type;      /* PUBACK, PUBREC or PUBCOMP */
     uint8_t                  reason;
@@ -203,6 +208,8 @@ struct ngx_iot_mqtt_session_s {
     uint32_t                         nsubs;
     ngx_queue_t                      scans;     /* retained to be sent */
     ngx_iot_mqtt_will_t             *will;
+    uint64_t                         will_mark;     /* its row, or 0 */
+    uint32_t                         will_delay;    /* with WILL_DUE */
     ngx_str_t                       *aliases;   /* theirs */
     ngx_str_t                       *our_aliases;
     uint16_t                         nour_aliases;
@@ -223,6 +230,7 @@ struct ngx_iot_mqtt_session_s {
 
     uint8_t                          state;
     uint8_t                          close_reason;
+    uint8_t                          will_left;     /* what becomes of it */
     unsigned                         clean:1;
     unsigned                         bridge:1;
     unsigned                         problem_info:1;
@@ -462,10 +470,20 @@ ngx_int_t ngx_iot_mqtt_will_set(ngx_iot_mqtt_session_t *s,
 void ngx_iot_mqtt_will_fire(ngx_iot_mqtt_session_t *s);
 void ngx_iot_mqtt_will_drop(ngx_iot_mqtt_session_t *s);
 
-/* The client has come back before its will was published. */
-void ngx_iot_mqtt_will_back(u_char *tenant, ngx_str_t *client_id,
-    ngx_uint_t clean);
-void ngx_iot_mqtt_wills_now(void *data);
+/* what is to become of a row, see iot.mqtt_will_left() */
+
+#define NGX_IOT_MQTT_WILL_AWAY   1
+#define NGX_IOT_MQTT_WILL_DUE    2
+#define NGX_IOT_MQTT_WILL_TAKEN  3
+
+/* Write the row of a session that ends with its connection. */
+void ngx_iot_mqtt_will_write(ngx_iot_mqtt_session_t *s);
+
+/* A name for a row; 0: none can be given yet. */
+uint64_t ngx_iot_mqtt_will_number(void);
+
+/* Look for wills that are due in so many milliseconds. */
+void ngx_iot_mqtt_will_wake(ngx_msec_t msec);
 ngx_int_t ngx_iot_mqtt_will_init_process(ngx_cycle_t *cycle);
 
 

@@ -49,7 +49,6 @@ static ngx_int_t ngx_iot_mqtt_store_put(ngx_iot_bus_message_t *msg,
     ngx_iot_mqtt_share_t *share);
 static void ngx_iot_mqtt_store_committed(void *data, ngx_int_t rc,
     ngx_iot_error_t *err);
-static u_char *ngx_iot_mqtt_cell_bytes(u_char *p, u_char *data, size_t len);
 static void ngx_iot_mqtt_store_ignore(void *data, ngx_int_t rc,
     ngx_iot_error_t *err);
 
@@ -141,7 +140,7 @@ ngx_iot_mqtt_store_init_process(ngx_cycle_t *cycle)
 }
 
 
-static u_char *
+u_char *
 ngx_iot_mqtt_cell_bytes(u_char *p, u_char *data, size_t len)
 {
     p = ngx_iot_put32(p, len);

@@ -107,6 +107,8 @@ typedef void (*ngx_iot_mqtt_stored_pt)(ngx_iot_bus_message_t *msg,
 ngx_int_t ngx_iot_mqtt_store_message(ngx_iot_bus_message_t *msg,
     ngx_iot_mqtt_in_t *in, ngx_iot_mqtt_stored_pt stored);
 
+u_char *ngx_iot_mqtt_cell_bytes(u_char *p, u_char *data, size_t len);
+
 /* states of a row */
 
 /* messages that may wait for one session */
@@ -151,19 +153,9 @@ ngx_int_t ngx_iot_mqtt_durable_open(ngx_iot_mqtt_session_t *s,
     ngx_uint_t clean, uint32_t expiry, ngx_iot_mqtt_opened_pt opened);
 void ngx_iot_mqtt_durable_cancel(ngx_iot_mqtt_session_t *s);
 
-/* 1: a former session of this client id is still being written here */
-ngx_uint_t ngx_iot_mqtt_durable_leaving(u_char *tenant, ngx_str_t *client_id);
-
-/* 1: the answer to a kick is sent when its rows are written */
-ngx_uint_t ngx_iot_mqtt_durable_deferred(u_char *tenant,
-    ngx_str_t *client_id, ngx_iot_slot_id_t *from, u_char answer[8]);
-
 /* After CONNACK: subscriptions and what waits. */
 ngx_int_t ngx_iot_mqtt_durable_resume(ngx_iot_mqtt_session_t *s);
 void ngx_iot_mqtt_durable_fetch(ngx_iot_mqtt_session_t *s);
-
-/* The connection has ended; before the queues are let go. */
-void ngx_iot_mqtt_durable_leave(ngx_iot_mqtt_session_t *s);
 
 /* rows of subscriptions; done() gets NGX_OK when all workers know */
 typedef void (*ngx_iot_mqtt_subscribed_pt)(void *data, ngx_int_t rc);
@@ -173,7 +165,49 @@ ngx_int_t ngx_iot_mqtt_durable_subscribe(ngx_iot_mqtt_session_t *s,
 ngx_int_t ngx_iot_mqtt_durable_unsubscribe(ngx_iot_mqtt_session_t *s,
     ngx_str_t *filter, ngx_iot_mqtt_subscribed_pt done, void *data);
 
-ngx_int_t ngx_iot_mqtt_durable_init_process(ngx_cycle_t *cycle);
+/* A parameter of a call: an integer of 2, 4 or 8 bytes; a copy of bytes. */
+void ngx_iot_mqtt_number(ngx_iot_db_call_t *call, uint64_t n, size_t len);
+ngx_int_t ngx_iot_mqtt_bytes(ngx_iot_db_call_t *call, ngx_str_t *value);
+
+
+/* --- ngx_iot_mqtt_leave.c: how they end --- */
+
+typedef struct ngx_iot_mqtt_leaving_s  ngx_iot_mqtt_leaving_t;
+
+/* The connection has ended; before the queues are let go. */
+void ngx_iot_mqtt_leave(ngx_iot_mqtt_session_t *s);
+
+/*
+ * The connection has ended while its session was being opened: nobody may
+ * open it again until it was closed.  NULL: no memory.
+ */
+ngx_iot_mqtt_leaving_t *ngx_iot_mqtt_leave_early(ngx_iot_mqtt_session_t *s,
+    uint32_t expiry);
+void ngx_iot_mqtt_leave_opened(ngx_iot_mqtt_leaving_t *leaving, uint64_t nr,
+    uint64_t epoch);
+
+/* 1: a former session of this client id is still being written here */
+ngx_uint_t ngx_iot_mqtt_leaving(u_char *tenant, ngx_str_t *client_id);
+
+/* 1: the answer to a kick is sent when its rows are written */
+ngx_uint_t ngx_iot_mqtt_leaving_defer(u_char *tenant, ngx_str_t *client_id,
+    ngx_iot_slot_id_t *from, u_char answer[8]);
+
+/* What could not be closed is tried again. */
+void ngx_iot_mqtt_leave_again(void);
+
+ngx_int_t ngx_iot_mqtt_leave_init_process(ngx_cycle_t *cycle);
+
+
+/* --- ngx_iot_mqtt_worker.c: who is there --- */
+
+/* The number of this worker in the database, 0: not known yet. */
+uint64_t ngx_iot_mqtt_worker(void);
+
+/* Whether a session was opened is not known: it is looked at later. */
+void ngx_iot_mqtt_worker_unsure(void);
+
+ngx_int_t ngx_iot_mqtt_worker_init_process(ngx_cycle_t *cycle);
 
 
 #endif /* _NGX_IOT_MQTT_STORE_H_INCLUDED_ */

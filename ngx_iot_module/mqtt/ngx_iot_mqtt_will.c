@@ -4,44 +4,90 @@
  */
 
 
-#include "ngx_iot_mqtt_session.h"
+#include "../codec/ngx_iot_id.h"
+#include "ngx_iot_mqtt_store.h"
 
 
 /*
- * A will whose connection has ended before its time (MQTT 5.0, section
- * 3.1.2.5).  With a delay it waits here; whoever connects with the client id
- * and goes on with the session takes it back.
+ * A will (MQTT 5.0, section 3.1.2.5) is in memory while its connection lasts,
+ * and in a row, from which another worker publishes it if this one is killed.
+ * A session that is stored gets the row before its CONNACK; that of another
+ * is written when there is time.  A will that is delayed is in its row only:
+ * whoever finds it due takes it, and whoever comes back before cancels it.
  */
 
+#define NGX_IOT_MQTT_WILLS        100
+#define NGX_IOT_MQTT_WILL_COLUMNS 11
+
+/* wills that could not be published because the database is away */
+#define NGX_IOT_MQTT_WILL_RETRY   2000
+
+
 typedef struct {
-    ngx_str_node_t           node;      /* by tenant/client id */
     ngx_event_t              timer;
     ngx_iot_bus_message_t   *msg;
+    uint64_t                 mark;
     uint32_t                 expiry;
-    ngx_connection_t         dummy;
     unsigned                 has_expiry:1;
-} ngx_iot_mqtt_delayed_t;
+} ngx_iot_mqtt_firing_t;
 
 
 static void ngx_iot_mqtt_will_publish(ngx_iot_bus_message_t *msg,
-    uint32_t expiry, ngx_uint_t has_expiry);
-static ngx_int_t ngx_iot_mqtt_will_delay(ngx_iot_mqtt_session_t *s,
-    uint32_t delay);
+    uint64_t mark, uint32_t expiry, ngx_uint_t has_expiry);
+static void ngx_iot_mqtt_will_route(ngx_iot_mqtt_firing_t *firing);
+static void ngx_iot_mqtt_will_routed(void *data, ngx_uint_t reason);
+static void ngx_iot_mqtt_will_retry(ngx_event_t *ev);
+static ngx_int_t ngx_iot_mqtt_will_row(uint64_t mark,
+    ngx_iot_mqtt_session_t *s);
+static void ngx_iot_mqtt_will_written(void *data, ngx_int_t rc,
+    ngx_iot_error_t *err);
 static void ngx_iot_mqtt_will_timer(ngx_event_t *ev);
-static void ngx_iot_mqtt_will_free(ngx_iot_mqtt_delayed_t *delayed);
+static void ngx_iot_mqtt_will_due(ngx_iot_db_call_t *call);
+static void ngx_iot_mqtt_will_take(PGresult *res, int row);
 
 
-static ngx_rbtree_t       ngx_iot_mqtt_wills;
-static ngx_rbtree_node_t  ngx_iot_mqtt_wills_sentinel;
+static uint32_t  ngx_iot_mqtt_will_types[] = {
+    20, 21, 20, 2950, 25, 21, 23, 25, 17, 17, 20
+};
+
+static ngx_iot_batch_kind_t  ngx_iot_mqtt_will_kind = {
+    ngx_string("mqtt_will"),
+    ngx_iot_db_stmt("SELECT iot.mqtt_wills_set($1, $2, $3, $4, $5, $6, $7, $8,"
+                    " $9, $10, $11)"),
+    { ngx_null_string, 0 },
+    NGX_IOT_MQTT_WILL_COLUMNS,
+    ngx_iot_mqtt_will_types,
+    2 + 12                                 /* mark */
+};
+
+static ngx_iot_db_stmt_t  ngx_iot_mqtt_due_stmt = ngx_iot_db_stmt(
+    "SELECT mark, tenant, client, qos, flags, topic, payload, props,"
+    " published, expires, expiry FROM iot.mqtt_wills_due($1, $2)");
+
+
+static ngx_uint_t        ngx_iot_mqtt_will_batch;
+static uint32_t          ngx_iot_mqtt_will_count;
+static ngx_uint_t        ngx_iot_mqtt_will_asking;
+static ngx_uint_t        ngx_iot_mqtt_will_again;
+static ngx_event_t       ngx_iot_mqtt_will_ev;
+static ngx_connection_t  ngx_iot_mqtt_will_dummy;
 
 
 ngx_int_t
 ngx_iot_mqtt_will_init_process(ngx_cycle_t *cycle)
 {
-    ngx_rbtree_init(&ngx_iot_mqtt_wills, &ngx_iot_mqtt_wills_sentinel,
-                    ngx_str_rbtree_insert_value);
+    ngx_iot_mqtt_will_batch = ngx_iot_batch_register(&ngx_iot_mqtt_will_kind);
+    ngx_iot_mqtt_will_count = 0;
+    ngx_iot_mqtt_will_asking = 0;
+    ngx_iot_mqtt_will_again = 0;
 
-    return ngx_iot_on_shutdown(ngx_iot_mqtt_wills_now, NULL);
+    ngx_iot_mqtt_will_dummy.fd = (ngx_socket_t) -1;
+    ngx_iot_mqtt_will_ev.data = &ngx_iot_mqtt_will_dummy;
+    ngx_iot_mqtt_will_ev.log = cycle->log;
+    ngx_iot_mqtt_will_ev.handler = ngx_iot_mqtt_will_timer;
+    ngx_iot_mqtt_will_ev.cancelable = 1;
+
+    return NGX_OK;
 }
 
 
@@ -91,6 +137,111 @@ ngx_iot_mqtt_will_set(ngx_iot_mqtt_session_t *s,
 }
 
 
+uint64_t
+ngx_iot_mqtt_will_number(void)
+{
+    if (ngx_iot_mqtt_worker() == 0) {
+        return 0;
+    }
+
+    return ngx_iot_mqtt_worker() << 32 | ++ngx_iot_mqtt_will_count;
+}
+
+
+void
+ngx_iot_mqtt_will_write(ngx_iot_mqtt_session_t *s)
+{
+    uint64_t  mark;
+
+    if (s->will == NULL || s->will_mark) {
+        return;
+    }
+
+    mark = ngx_iot_mqtt_will_number();
+
+    if (mark && ngx_iot_mqtt_will_row(mark, s) == NGX_OK) {
+        s->will_mark = mark;
+    }
+}
+
+
+/* a row for the will of this session, or without a session its end */
+
+static ngx_int_t
+ngx_iot_mqtt_will_row(uint64_t mark, ngx_iot_mqtt_session_t *s)
+{
+    size_t                  size;
+    u_char                 *p, uuid[NGX_IOT_UUID_SIZE];
+    ngx_uint_t              i;
+    ngx_iot_bus_message_t  *msg;
+    ngx_iot_batch_entry_t  *entry;
+
+    msg = s ? s->will->msg : NULL;
+
+    if (msg && ngx_iot_uuid_parse(uuid, msg->tenant, NGX_IOT_UUID_TEXT)
+               != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    entry = ngx_iot_batch_begin(ngx_iot_mqtt_will_batch, 1);
+    if (entry == NULL) {
+        return NGX_ERROR;
+    }
+
+    size = 160;
+
+    if (msg) {
+        size += msg->topic.len + msg->payload.len + msg->properties.len
+                + msg->publisher.len;
+    }
+
+    p = ngx_iot_batch_row(ngx_iot_mqtt_will_batch, size);
+    if (p == NULL) {
+        ngx_iot_batch_cancel(ngx_iot_mqtt_will_batch, entry);
+        return NGX_ERROR;
+    }
+
+    p = ngx_iot_cell_int8(p, mark);
+    p = ngx_iot_cell_int2(p, msg ? 1 : 0);
+
+    if (msg) {
+        p = ngx_iot_cell_int8(p, ngx_iot_mqtt_worker());
+        p = ngx_iot_mqtt_cell_bytes(p, uuid, NGX_IOT_UUID_SIZE);
+        p = ngx_iot_cell_text(p, &msg->publisher);
+        p = ngx_iot_cell_int2(p, msg->qos);
+        p = ngx_iot_cell_int4(p, msg->flags);
+        p = ngx_iot_cell_text(p, &msg->topic);
+        p = ngx_iot_mqtt_cell_bytes(p, msg->payload.data, msg->payload.len);
+        p = ngx_iot_mqtt_cell_bytes(p, msg->properties.data,
+                                    msg->properties.len);
+        p = ngx_iot_cell_int8(p, s->will->has_expiry
+                                 ? (int64_t) s->will->expiry : -1);
+
+    } else {
+        for (i = 2; i < NGX_IOT_MQTT_WILL_COLUMNS; i++) {
+            p = ngx_iot_cell_null(p);
+        }
+    }
+
+    ngx_iot_batch_row_end(ngx_iot_mqtt_will_batch, p);
+    ngx_iot_batch_end(ngx_iot_mqtt_will_batch, entry,
+                      ngx_iot_mqtt_will_written, NULL);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_iot_mqtt_will_written(void *data, ngx_int_t rc, ngx_iot_error_t *err)
+{
+    if (rc != NGX_OK) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "the row of a will: %V", &err->message);
+    }
+}
+
+
 void
 ngx_iot_mqtt_will_drop(ngx_iot_mqtt_session_t *s)
 {
@@ -105,6 +256,8 @@ ngx_iot_mqtt_will_drop(ngx_iot_mqtt_session_t *s)
 }
 
 
+/* the connection has ended; before the session is closed */
+
 void
 ngx_iot_mqtt_will_fire(ngx_iot_mqtt_session_t *s)
 {
@@ -114,176 +267,236 @@ ngx_iot_mqtt_will_fire(ngx_iot_mqtt_session_t *s)
     will = s->will;
 
     if (will == NULL) {
+
+        if (s->will_mark == 0) {
+            return;
+        }
+
+        s->will_left = NGX_IOT_MQTT_WILL_AWAY;
+
+        if (s->durable == 0) {
+            (void) ngx_iot_mqtt_will_row(s->will_mark, NULL);
+        }
+
         return;
     }
+
+    s->will = NULL;
 
     /* the end of the session is the latest time */
 
     delay = ngx_min(will->delay, s->expiry);
 
-    if (delay == 0
-        || ngx_exiting
-        || ngx_iot_mqtt_will_delay(s, delay) != NGX_OK)
-    {
-        ngx_iot_mqtt_will_publish(will->msg, will->expiry, will->has_expiry);
+    if (delay && s->durable && s->will_mark) {
+        s->will_left = NGX_IOT_MQTT_WILL_DUE;
+        s->will_delay = delay;
+
+        ngx_iot_bus_drop(will->msg);
+        ngx_iot_mqtt_will_wake((ngx_msec_t) ngx_min(delay, 3600) * 1000);
+
+    } else {
+        s->will_left = NGX_IOT_MQTT_WILL_TAKEN;
+
+        ngx_iot_mqtt_will_publish(will->msg, s->will_mark, will->expiry,
+                                  will->has_expiry);
     }
 
     ngx_free(will);
-    s->will = NULL;
 }
 
 
 /* takes over the reference */
 
 static void
-ngx_iot_mqtt_will_publish(ngx_iot_bus_message_t *msg, uint32_t expiry,
-    ngx_uint_t has_expiry)
+ngx_iot_mqtt_will_publish(ngx_iot_bus_message_t *msg, uint64_t mark,
+    uint32_t expiry, ngx_uint_t has_expiry)
 {
-    ngx_time_t  *tp;
+    ngx_time_t             *tp;
+    ngx_iot_mqtt_firing_t  *firing;
 
     tp = ngx_timeofday();
 
     msg->published = (uint64_t) tp->sec * 1000 + tp->msec;
     msg->expires = has_expiry ? msg->published + (uint64_t) expiry * 1000 : 0;
 
-    ngx_iot_mqtt_route(msg, NULL);
+    firing = ngx_calloc(sizeof(ngx_iot_mqtt_firing_t), ngx_cycle->log);
+    if (firing == NULL) {
+        ngx_iot_mqtt_route(msg, NULL);
+        return;
+    }
+
+    firing->msg = msg;
+    firing->mark = mark;
+    firing->timer.data = &ngx_iot_mqtt_will_dummy;
+    firing->timer.log = ngx_cycle->log;
+    firing->timer.handler = ngx_iot_mqtt_will_retry;
+
+    ngx_iot_mqtt_will_route(firing);
 }
 
 
-static ngx_int_t
-ngx_iot_mqtt_will_delay(ngx_iot_mqtt_session_t *s, uint32_t delay)
+static void
+ngx_iot_mqtt_will_route(ngx_iot_mqtt_firing_t *firing)
 {
-    u_char                  *p;
-    size_t                   len;
-    ngx_iot_mqtt_delayed_t  *delayed;
+    ngx_iot_mqtt_in_t  *in;
 
-    len = NGX_IOT_UUID_TEXT + s->client_id.len;
+    in = ngx_calloc(sizeof(ngx_iot_mqtt_in_t), ngx_cycle->log);
 
-    delayed = ngx_calloc(sizeof(ngx_iot_mqtt_delayed_t) + len,
-                         ngx_cycle->log);
-    if (delayed == NULL) {
-        return NGX_ERROR;
+    if (in) {
+        in->done = ngx_iot_mqtt_will_routed;
+        in->data = firing;
     }
 
-    p = (u_char *) (delayed + 1);
+    ngx_iot_bus_keep(firing->msg);
+    ngx_iot_mqtt_route(firing->msg, in);
 
-    delayed->node.str.data = p;
-    delayed->node.str.len = len;
+    if (in == NULL) {
+        ngx_iot_mqtt_will_routed(firing, 0);
+    }
+}
 
-    p = ngx_cpymem(p, s->tenant, NGX_IOT_UUID_TEXT);
-    ngx_memcpy(p, s->client_id.data, s->client_id.len);
 
-    delayed->node.node.key = ngx_murmur_hash2(delayed->node.str.data, len);
-    ngx_rbtree_insert(&ngx_iot_mqtt_wills, &delayed->node.node);
+/*
+ * The row goes when the message is where it belongs.  A worker that is told
+ * to end does not wait for the database: others find the row.
+ */
 
-    delayed->msg = s->will->msg;
-    delayed->expiry = s->will->expiry;
-    delayed->has_expiry = s->will->has_expiry;
+static void
+ngx_iot_mqtt_will_routed(void *data, ngx_uint_t reason)
+{
+    ngx_iot_mqtt_firing_t  *firing = data;
 
-    delayed->dummy.fd = (ngx_socket_t) -1;
-    delayed->timer.data = &delayed->dummy;
-    delayed->timer.log = ngx_cycle->log;
-    delayed->timer.handler = ngx_iot_mqtt_will_timer;
+    if (reason >= 0x80 && !ngx_exiting) {
+        ngx_add_timer(&firing->timer, NGX_IOT_MQTT_WILL_RETRY);
+        return;
+    }
 
-    /* longer than the timers reach is for ever */
+    if (reason < 0x80 && firing->mark) {
+        (void) ngx_iot_mqtt_will_row(firing->mark, NULL);
+    }
 
-    ngx_add_timer(&delayed->timer,
-                  (ngx_msec_t) ngx_min(delay, 24 * 24 * 3600) * 1000);
+    ngx_iot_bus_drop(firing->msg);
+    ngx_free(firing);
+}
 
-    return NGX_OK;
+
+static void
+ngx_iot_mqtt_will_retry(ngx_event_t *ev)
+{
+    ngx_iot_mqtt_will_route((ngx_iot_mqtt_firing_t *)
+               ((u_char *) ev - offsetof(ngx_iot_mqtt_firing_t, timer)));
+}
+
+
+void
+ngx_iot_mqtt_will_wake(ngx_msec_t msec)
+{
+    ngx_event_t  *ev;
+
+    ev = &ngx_iot_mqtt_will_ev;
+
+    if (ngx_exiting) {
+        return;
+    }
+
+    if (ev->timer_set
+        && (ngx_msec_int_t) (ev->timer.key - ngx_current_msec)
+           <= (ngx_msec_int_t) msec)
+    {
+        return;
+    }
+
+    ngx_add_timer(ev, msec);
 }
 
 
 static void
 ngx_iot_mqtt_will_timer(ngx_event_t *ev)
 {
-    ngx_iot_mqtt_delayed_t  *delayed;
+    ngx_iot_db_call_t  *call;
 
-    delayed = (ngx_iot_mqtt_delayed_t *)
-                  ((u_char *) ev - offsetof(ngx_iot_mqtt_delayed_t, timer));
+    if (ngx_exiting || ngx_iot_mqtt_worker() == 0) {
+        return;
+    }
 
-    ngx_iot_bus_keep(delayed->msg);
-    ngx_iot_mqtt_will_publish(delayed->msg, delayed->expiry,
-                              delayed->has_expiry);
-    ngx_iot_mqtt_will_free(delayed);
+    if (ngx_iot_mqtt_will_asking) {
+        ngx_iot_mqtt_will_again = 1;
+        return;
+    }
+
+    call = ngx_iot_db_create(NGX_IOT_DB_CALL, &ngx_iot_mqtt_due_stmt,
+                             ngx_cycle->log);
+    if (call) {
+        ngx_iot_mqtt_number(call, ngx_iot_mqtt_worker(), 8);
+        ngx_iot_mqtt_number(call, NGX_IOT_MQTT_WILLS, 4);
+
+        call->binary = 1;
+        call->done = ngx_iot_mqtt_will_due;
+
+        if (ngx_iot_db_send(call) == NGX_OK) {
+            ngx_iot_mqtt_will_asking = 1;
+            return;
+        }
+
+        ngx_destroy_pool(call->pool);
+    }
+
+    ngx_add_timer(ev, NGX_IOT_MQTT_WILL_RETRY);
 }
 
 
 static void
-ngx_iot_mqtt_will_free(ngx_iot_mqtt_delayed_t *delayed)
+ngx_iot_mqtt_will_due(ngx_iot_db_call_t *call)
 {
-    if (delayed->timer.timer_set) {
-        ngx_del_timer(&delayed->timer);
+    int      i, n;
+    int64_t  next;
+
+    ngx_iot_mqtt_will_asking = 0;
+
+    n = (call->rc == NGX_OK) ? PQntuples(call->result) : 0;
+
+    if (n == 0) {
+        ngx_iot_mqtt_will_wake(NGX_IOT_MQTT_WILL_RETRY);
+        return;
     }
 
-    ngx_rbtree_delete(&ngx_iot_mqtt_wills, &delayed->node.node);
-    ngx_iot_bus_drop(delayed->msg);
-    ngx_free(delayed);
+    for (i = 0; i < n - 1; i++) {
+        ngx_iot_mqtt_will_take(call->result, i);
+    }
+
+    next = (int64_t) ngx_iot_mqtt_get64(PQgetvalue(call->result, n - 1, 10));
+
+    if (ngx_iot_mqtt_will_again) {
+        ngx_iot_mqtt_will_again = 0;
+        next = 0;
+    }
+
+    if (next >= 0) {
+        ngx_iot_mqtt_will_wake((ngx_msec_t) ngx_min(next, 3600 * 1000));
+    }
 }
 
 
-/*
- * The client is back.  Going on with the session cancels the will; a clean
- * start ends the session, and the will is due (MQTT 5.0, section 3.1.3.2.2).
- */
-
-void
-ngx_iot_mqtt_will_back(u_char *tenant, ngx_str_t *client_id, ngx_uint_t clean)
+static void
+ngx_iot_mqtt_will_take(PGresult *res, int row)
 {
-    u_char                  *p;
-    size_t                   len;
-    uint32_t                 hash;
-    ngx_str_t                key;
-    ngx_iot_mqtt_delayed_t  *delayed;
+    int64_t                 expiry;
+    ngx_str_t               client;
+    ngx_iot_bus_message_t  *msg;
 
-    if (ngx_iot_mqtt_wills.root == &ngx_iot_mqtt_wills_sentinel) {
+    client.data = (u_char *) PQgetvalue(res, row, 2);
+    client.len = PQgetlength(res, row, 2);
+
+    msg = ngx_iot_mqtt_store_row((u_char *) PQgetvalue(res, row, 1), res, row,
+                                 4, &client, 0);
+    if (msg == NULL) {
         return;
     }
 
-    len = NGX_IOT_UUID_TEXT + client_id->len;
+    msg->qos = (u_char) PQgetvalue(res, row, 3)[1];
+    expiry = (int64_t) ngx_iot_mqtt_get64(PQgetvalue(res, row, 10));
 
-    p = ngx_alloc(len, ngx_cycle->log);
-    if (p == NULL) {
-        return;
-    }
-
-    key.data = p;
-    key.len = len;
-
-    ngx_memcpy(ngx_cpymem(p, tenant, NGX_IOT_UUID_TEXT), client_id->data,
-               client_id->len);
-
-    hash = ngx_murmur_hash2(key.data, key.len);
-
-    delayed = (ngx_iot_mqtt_delayed_t *)
-                  ngx_str_rbtree_lookup(&ngx_iot_mqtt_wills, &key, hash);
-
-    ngx_free(p);
-
-    if (delayed == NULL) {
-        return;
-    }
-
-    if (clean) {
-        ngx_iot_mqtt_will_timer(&delayed->timer);
-        return;
-    }
-
-    ngx_iot_mqtt_will_free(delayed);
-}
-
-
-/* this worker goes: the wills do not wait for another */
-
-void
-ngx_iot_mqtt_wills_now(void *data)
-{
-    ngx_rbtree_node_t  *node;
-
-    while (ngx_iot_mqtt_wills.root != &ngx_iot_mqtt_wills_sentinel) {
-        node = ngx_rbtree_min(ngx_iot_mqtt_wills.root,
-                              &ngx_iot_mqtt_wills_sentinel);
-
-        ngx_iot_mqtt_will_timer(&((ngx_iot_mqtt_delayed_t *) node)->timer);
-    }
+    ngx_iot_mqtt_will_publish(msg,
+                              ngx_iot_mqtt_get64(PQgetvalue(res, row, 0)),
+                              (uint32_t) expiry, expiry >= 0);
 }

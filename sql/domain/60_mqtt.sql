@@ -7,73 +7,121 @@
 -- with text of a client as anything but a value.
 
 
--- A session begins or goes on.  clean drops what was there.  present: there
--- was one, and it is the same identity's.
+DROP FUNCTION IF EXISTS iot.mqtt_open(uuid, text, text, boolean, bigint);
+DROP FUNCTION IF EXISTS iot.mqtt_close(bigint, bigint, bigint);
+
+
+-- A session begins or goes on, with a will unless mark is 0.  clean drops
+-- what was there.  present: there was one, and it is the same identity's.
+-- due: a will of the one before is to be published.
 
 CREATE OR REPLACE FUNCTION iot.mqtt_open(tenant uuid, client text,
-    who text, clean boolean, lasts bigint)
-RETURNS TABLE (nr bigint, epoch bigint, present boolean)
+    who text, clean boolean, lasts bigint, opener bigint, mark bigint,
+    delay bigint, qos smallint, flags integer, topic text, payload bytea,
+    props bytea, expiry bigint)
+RETURNS TABLE (nr bigint, epoch bigint, present boolean, due boolean)
 LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = iot, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    found_nr bigint;
+    at         bigint := iot.now_ms();
+    found_nr   bigint;
+    new_epoch  bigint;
+    is_due     boolean;
 BEGIN
+    -- who was killed has not said when his session ends: some time after his
+    -- last word
+
     DELETE FROM iot.mqtt_session s
      WHERE s.tenant_id = mqtt_open.tenant AND s.client_id = mqtt_open.client
            AND (mqtt_open.clean OR s.identity <> mqtt_open.who
-                OR s.expires_at <= iot.now_ms());
+                OR s.expires_at <= at
+                OR (s.expiry < 4294967295
+                    AND (SELECT k.seen_at FROM iot.mqtt_worker k
+                          WHERE k.nr = s.worker)
+                        + 12000 + s.expiry * 1000 <= at));
+
+    IF mqtt_open.lasts > 0 THEN
+        UPDATE iot.mqtt_session s
+           SET epoch = s.epoch + 1, connected = true, expires_at = NULL,
+               expiry = mqtt_open.lasts, worker = mqtt_open.opener,
+               opened_at = at
+         WHERE s.tenant_id = mqtt_open.tenant
+               AND s.client_id = mqtt_open.client
+        RETURNING s.nr, s.epoch INTO found_nr, new_epoch;
+    END IF;
+
+    is_due := iot.mqtt_will_back(mqtt_open.tenant, mqtt_open.client,
+                                 found_nr IS NOT NULL);
 
     IF mqtt_open.lasts = 0 THEN
-        RETURN QUERY SELECT 0::bigint, 0::bigint, false;
+        RETURN QUERY SELECT 0::bigint, 0::bigint, false, is_due;
         RETURN;
     END IF;
 
-    UPDATE iot.mqtt_session s
-       SET epoch = s.epoch + 1, connected = true, expires_at = NULL,
-           expiry = mqtt_open.lasts
-     WHERE s.tenant_id = mqtt_open.tenant AND s.client_id = mqtt_open.client
-    RETURNING s.nr INTO found_nr;
+    IF mqtt_open.mark <> 0 THEN
+        INSERT INTO iot.mqtt_will (mark, tenant_id, client_id, worker, stored,
+                                   delay, qos, flags, topic, payload, props,
+                                   expiry)
+        VALUES (mqtt_open.mark, mqtt_open.tenant, mqtt_open.client,
+                mqtt_open.opener, true, mqtt_open.delay, mqtt_open.qos,
+                mqtt_open.flags, mqtt_open.topic, mqtt_open.payload,
+                mqtt_open.props, mqtt_open.expiry);
+    END IF;
 
     IF found_nr IS NOT NULL THEN
-        RETURN QUERY SELECT s.nr, s.epoch, true FROM iot.mqtt_session s
-                      WHERE s.nr = found_nr;
+        RETURN QUERY SELECT found_nr, new_epoch, true, is_due;
         RETURN;
     END IF;
 
     RETURN QUERY
         INSERT INTO iot.mqtt_session AS s (tenant_id, client_id, identity,
-                                           expiry)
+                                           expiry, worker, opened_at)
         VALUES (mqtt_open.tenant, mqtt_open.client, mqtt_open.who,
-                mqtt_open.lasts)
-        RETURNING s.nr, s.epoch, false;
+                mqtt_open.lasts, mqtt_open.opener, at)
+        RETURNING s.nr, s.epoch, false, is_due;
 END
 $$;
 
 
--- The connection has ended; not if somebody has opened the session since.
+-- The connection has ended some milliseconds ago; the session stays as it is
+-- if somebody has opened it since.  The will goes its way all the same.
 
 CREATE OR REPLACE FUNCTION iot.mqtt_close(session bigint, age bigint,
-    lasts bigint)
+    lasts bigint, ago bigint, mark bigint, what integer, after bigint,
+    closer bigint)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = iot, pg_temp
 AS $$
+DECLARE
+    ended  boolean := false;
 BEGIN
+    -- the session first and then the will, as all others do
+
     IF mqtt_close.lasts = 0 THEN
         DELETE FROM iot.mqtt_session s
          WHERE s.nr = mqtt_close.session AND s.epoch = mqtt_close.age;
-        RETURN FOUND;
+
+        ended := FOUND;
+
+    ELSE
+        UPDATE iot.mqtt_session s
+           SET connected = false, worker = NULL, expiry = mqtt_close.lasts,
+               expires_at = CASE WHEN mqtt_close.lasts < 4294967295
+                                 THEN iot.now_ms() - mqtt_close.ago
+                                      + mqtt_close.lasts * 1000 END
+         WHERE s.nr = mqtt_close.session AND s.epoch = mqtt_close.age;
     END IF;
 
-    UPDATE iot.mqtt_session s
-       SET connected = false, expiry = mqtt_close.lasts,
-           expires_at = CASE WHEN mqtt_close.lasts < 4294967295
-                             THEN iot.now_ms() + mqtt_close.lasts * 1000 END
-     WHERE s.nr = mqtt_close.session AND s.epoch = mqtt_close.age;
+    IF mqtt_close.mark <> 0 THEN
+        PERFORM iot.mqtt_will_left(mqtt_close.mark, mqtt_close.what,
+                           GREATEST(mqtt_close.after - mqtt_close.ago, 0),
+                           mqtt_close.closer);
+    END IF;
 
-    RETURN false;
+    RETURN ended;
 END
 $$;
 
