@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 
 #include "ngx_iot_auth.h"
+#include "ngx_iot_basic.h"
 #include "ngx_iot_batch.h"
 #include "ngx_iot_bus.h"
 #include "ngx_iot_db.h"
@@ -39,6 +40,8 @@ ngx_iot_service_t  ngx_iot_services[] = {
       ngx_iot_password_exit_process },
 
     { "auth", ngx_iot_auth_init_process, ngx_iot_auth_exit_process },
+
+    { "basic", ngx_iot_basic_init_process, ngx_iot_basic_exit_process },
 
     { "settings", ngx_iot_settings_init_process,
       ngx_iot_settings_exit_process },

@@ -14,8 +14,12 @@
 
 static ngx_int_t ngx_http_iot_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_iot_variable_cookies(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_iot_copy(ngx_pool_t *pool, ngx_str_t *dst,
     u_char *data, size_t len);
+static void ngx_http_iot_set_name(ngx_http_request_t *r,
+    ngx_http_iot_ctx_t *ctx, ngx_iot_principal_t *principal);
 
 static ngx_int_t ngx_http_iot_add_variables(ngx_conf_t *cf);
 static ngx_int_t ngx_http_iot_init(ngx_conf_t *cf);
@@ -38,6 +42,10 @@ static ngx_http_handler_pt  ngx_http_iot_device = ngx_http_iot_device_handler;
 static ngx_http_handler_pt  ngx_http_iot_health = ngx_http_iot_health_handler;
 static ngx_http_handler_pt  ngx_http_iot_ready = ngx_http_iot_ready_handler;
 static ngx_http_handler_pt  ngx_http_iot_page = ngx_http_iot_metrics_handler;
+static ngx_http_handler_pt  ngx_http_iot_endpoint =
+    ngx_http_iot_gate_endpoint_handler;
+static ngx_http_handler_pt  ngx_http_iot_logout =
+    ngx_http_iot_gate_logout_handler;
 
 
 static ngx_command_t  ngx_http_iot_commands[] = {
@@ -84,6 +92,49 @@ static ngx_command_t  ngx_http_iot_commands[] = {
       0,
       &ngx_http_iot_page },
 
+    { ngx_string("iot_gate"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_HTTP_LMT_CONF|NGX_CONF_1MORE,
+      ngx_http_iot_gate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("iot_gate_cookie"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_iot_gate_cookie,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("iot_gate_endpoint"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_iot_set_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      &ngx_http_iot_endpoint },
+
+    { ngx_string("iot_gate_login_url"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_iot_loc_conf_t, login_url),
+      NULL },
+
+    { ngx_string("iot_gate_logout"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_iot_set_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      &ngx_http_iot_logout },
+
+    { ngx_string("iot_gate_realm"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_iot_gate_realm,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -129,6 +180,21 @@ static ngx_http_variable_t  ngx_http_iot_vars[] = {
 
     { ngx_string("iot_user"), NULL, ngx_http_iot_variable,
       offsetof(ngx_http_iot_ctx_t, user), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("iot_customer"), NULL, ngx_http_iot_variable,
+      offsetof(ngx_http_iot_ctx_t, customer), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("iot_role"), NULL, ngx_http_iot_variable,
+      offsetof(ngx_http_iot_ctx_t, role), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("iot_name"), NULL, ngx_http_iot_variable,
+      offsetof(ngx_http_iot_ctx_t, name), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("iot_email"), NULL, ngx_http_iot_variable,
+      offsetof(ngx_http_iot_ctx_t, email), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("iot_cookies"), NULL, ngx_http_iot_variable_cookies, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
 };
@@ -177,6 +243,70 @@ ngx_http_iot_set_ctx(ngx_http_request_t *r, ngx_iot_principal_t *principal)
     if (principal->has_user) {
         (void) ngx_http_iot_copy(r->pool, &ctx->user, principal->user,
                                  sizeof(principal->user));
+    }
+
+    if (principal->has_customer) {
+        (void) ngx_http_iot_copy(r->pool, &ctx->customer, principal->customer,
+                                 sizeof(principal->customer));
+    }
+
+    switch (principal->role) {
+
+    case NGX_IOT_SYSTEM:
+        ngx_str_set(&ctx->role, "SYS_ADMIN");
+        break;
+
+    case NGX_IOT_TENANT:
+        ngx_str_set(&ctx->role, "TENANT_ADMIN");
+        break;
+
+    case NGX_IOT_CUSTOMER:
+        ngx_str_set(&ctx->role, "CUSTOMER_USER");
+        break;
+
+    case NGX_IOT_DEVICE:
+        ngx_str_set(&ctx->role, "DEVICE");
+        break;
+    }
+
+    ngx_http_iot_set_name(r, ctx, principal);
+}
+
+
+/* a name may hold what would end a header: such bytes, and "%", as %0A */
+
+static void
+ngx_http_iot_set_name(ngx_http_request_t *r, ngx_http_iot_ctx_t *ctx,
+    ngx_iot_principal_t *principal)
+{
+    size_t      i;
+    u_char     *p, ch;
+    ngx_str_t  *name;
+
+    name = &principal->name;
+
+    p = ngx_pnalloc(r->pool, 3 * name->len + 1);
+    if (p == NULL) {
+        return;
+    }
+
+    ctx->name.data = p;
+
+    for (i = 0; i < name->len; i++) {
+        ch = name->data[i];
+
+        if (ch < 0x20 || ch == 0x7f || ch == '%') {
+            p = ngx_sprintf(p, "%%%02Xi", (ngx_int_t) ch);
+
+        } else {
+            *p++ = ch;
+        }
+    }
+
+    ctx->name.len = p - ctx->name.data;
+
+    if (principal->has_user) {
+        ctx->email = ctx->name;
     }
 }
 
@@ -306,6 +436,37 @@ ngx_http_iot_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 }
 
 
+/* for the upstream, which has no business with the session of the user */
+
+static ngx_int_t
+ngx_http_iot_variable_cookies(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                 value, name;
+    ngx_http_iot_loc_conf_t  *ilcf;
+
+    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iot_module);
+
+    ngx_str_null(&name);
+
+    if (ilcf->cookie) {
+        name = ilcf->cookie->name;
+    }
+
+    if (ngx_http_iot_other_cookies(r, &name, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    v->len = value.len;
+    v->valid = 1;
+    v->no_cacheable = 1;
+    v->not_found = 0;
+    v->data = value.data;
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_iot_add_variables(ngx_conf_t *cf)
 {
@@ -365,6 +526,9 @@ ngx_http_iot_create_loc_conf(ngx_conf_t *cf)
      */
 
     ilcf->cors = NGX_CONF_UNSET;
+    ilcf->gate = NGX_CONF_UNSET_PTR;
+    ilcf->cookie = NGX_CONF_UNSET_PTR;
+    ilcf->login_url = NULL;
 
     return ilcf;
 }
@@ -379,6 +543,13 @@ ngx_http_iot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_core_loc_conf_t  *clcf;
 
     ngx_conf_merge_value(conf->cors, prev->cors, 1);
+    ngx_conf_merge_ptr_value(conf->gate, prev->gate, NULL);
+    ngx_conf_merge_ptr_value(conf->cookie, prev->cookie, NULL);
+    ngx_conf_merge_str_value(conf->realm, prev->realm, "");
+
+    if (conf->login_url == NULL) {
+        conf->login_url = prev->login_url;
+    }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -388,6 +559,24 @@ ngx_http_iot_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->refuse = prev->refuse;
         conf->handler = prev->handler;
         clcf->handler = prev->handler;
+    }
+
+    if (conf->handler == ngx_http_iot_gate_endpoint_handler
+        && conf->gate == NULL)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"iot_gate_endpoint\" in \"%V\" needs \"iot_gate\"",
+                      &clcf->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->handler == ngx_http_iot_gate_logout_handler
+        && conf->cookie == NULL)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"iot_gate_logout\" in \"%V\" needs "
+                      "\"iot_gate_cookie\"", &clcf->name);
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
@@ -482,6 +671,18 @@ ngx_http_iot_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_http_iot_init(ngx_conf_t *cf)
 {
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_iot_access_handler;
+
     if (ngx_http_iot_log_init(cf) != NGX_OK) {
         return NGX_ERROR;
     }

@@ -13,6 +13,7 @@
 #include <ngx_http.h>
 
 #include "../core/ngx_iot_auth.h"
+#include "ngx_http_iot_access.h"
 #include "ngx_http_iot_dialect.h"
 
 
@@ -38,11 +39,16 @@ typedef struct {
     ngx_http_handler_pt      handler;
     ngx_http_iot_refuse_pt   refuse;
     ngx_flag_t               cors;
+
+    ngx_http_iot_gate_conf_t    *gate;        /* NULL: everybody may enter */
+    ngx_http_iot_cookie_conf_t  *cookie;      /* NULL: there is none */
+    ngx_http_complex_value_t    *login_url;
+    ngx_str_t                    realm;       /* the challenge of Basic */
 } ngx_http_iot_loc_conf_t;
 
 
 /*
- * What the variables $iot_tenant, $iot_device and $iot_user are read from.
+ * What the variables $iot_tenant, $iot_user ... are read from.
  * Anything that learns who asks fills it, also when the answer is a refusal.
  * The context of the module for a request is this structure; the strings live
  * in the pool of the request.
@@ -52,6 +58,11 @@ typedef struct {
     ngx_str_t               tenant;
     ngx_str_t               device;
     ngx_str_t               user;
+    ngx_str_t               customer;
+    ngx_str_t               role;
+    ngx_str_t               name;          /* fit for a header */
+    ngx_str_t               email;         /* the name, of a user */
+    ngx_http_iot_gate_t    *gate;
     ngx_http_iot_call_t    *call;          /* of "iot_api" */
     void                   *device_api;    /* of "iot_device_api" */
     void                   *ws;            /* of a WebSocket */

@@ -37,7 +37,9 @@ enum {
 
 
 static ngx_int_t ngx_http_iot_tb_access_token(ngx_iot_json_field_t *fields,
-    ngx_str_t *token, ngx_pool_t *pool);
+    int64_t lifetime, ngx_str_t *token, ngx_pool_t *pool);
+static ngx_int_t ngx_http_iot_tb_cookie(ngx_http_iot_call_t *call,
+    ngx_iot_json_field_t *fields);
 static ngx_int_t ngx_http_iot_tb_refresh_token(ngx_iot_json_field_t *fields,
     ngx_str_t *token, ngx_pool_t *pool);
 static u_char *ngx_http_iot_tb_claim(u_char *p, char *name,
@@ -97,8 +99,11 @@ ngx_http_iot_tb_pair(ngx_http_iot_call_t *call, ngx_str_t *object)
         }
     }
 
-    if (ngx_http_iot_tb_access_token(f, &access, call->pool) != NGX_OK
-        || ngx_http_iot_tb_refresh_token(f, &refresh, call->pool) != NGX_OK)
+    if (ngx_http_iot_tb_access_token(f, ngx_iot_settings.expiration, &access,
+                                     call->pool)
+        != NGX_OK
+        || ngx_http_iot_tb_refresh_token(f, &refresh, call->pool) != NGX_OK
+        || ngx_http_iot_tb_cookie(call, f) != NGX_OK)
     {
         goto failed;
     }
@@ -127,9 +132,31 @@ failed:
 }
 
 
+/* of a gatekeeper, that asks for no other token while the session lasts */
+
 static ngx_int_t
-ngx_http_iot_tb_access_token(ngx_iot_json_field_t *fields, ngx_str_t *token,
-    ngx_pool_t *pool)
+ngx_http_iot_tb_cookie(ngx_http_iot_call_t *call, ngx_iot_json_field_t *fields)
+{
+    ngx_str_t  token;
+
+    if (!ngx_http_iot_cookie_wanted(call->request)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_iot_tb_access_token(fields, ngx_iot_settings.refresh, &token,
+                                     call->pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_iot_cookie_set(call->request, &token);
+}
+
+
+static ngx_int_t
+ngx_http_iot_tb_access_token(ngx_iot_json_field_t *fields, int64_t lifetime,
+    ngx_str_t *token, ngx_pool_t *pool)
 {
     u_char                *p;
     int64_t                now;
@@ -153,7 +180,7 @@ ngx_http_iot_tb_access_token(ngx_iot_json_field_t *fields, ngx_str_t *token,
     p = ngx_sprintf(p, ",\"scopes\":[%V],", &f[NGX_HTTP_IOT_TB_SCOPE].raw);
     p = ngx_http_iot_tb_claim(p, "sessionId", &f[NGX_HTTP_IOT_TB_SESSION]);
     p = ngx_sprintf(p, ",\"exp\":%L,\"iss\":\"%V\",\"iat\":%L",
-                    now + ngx_iot_settings.expiration,
+                    now + lifetime,
                     &ngx_iot_settings.issuer, now);
 
     if (f[NGX_HTTP_IOT_TB_FIRST].token == NGX_IOT_JSON_STRING
