@@ -17,9 +17,13 @@
 
 #define NGX_IOT_DEVICE_MAX_TOKEN  255
 
-/* no token begins with it: what follows is a hash and a user name */
-#define NGX_IOT_DEVICE_LOGIN      0xff
-#define NGX_IOT_DEVICE_LOGIN_LEN  (1 + NGX_IOT_SHA3_LEN)
+/*
+ * No token begins with one of them: what follows is a hash and a user name,
+ * or the hash of a certificate.
+ */
+#define NGX_IOT_DEVICE_LOGIN        0xff
+#define NGX_IOT_DEVICE_CERTIFICATE  0xfe
+#define NGX_IOT_DEVICE_LOGIN_LEN    (1 + NGX_IOT_SHA3_LEN)
 
 
 static ngx_uint_t ngx_iot_device_text(ngx_str_t *text);
@@ -53,6 +57,10 @@ static ngx_iot_db_stmt_t  ngx_iot_device_by_login_stmt = ngx_iot_db_stmt(
     "SELECT device_id, nr, tenant_id, customer_id, profile_id, name, gateway,"
     " cast_strings, enabled, tenant_profile_id, password"
     " FROM iot.device_by_login($1, $2)");
+
+static ngx_iot_db_stmt_t  ngx_iot_device_by_certificate_stmt = ngx_iot_db_stmt(
+    "SELECT device_id, nr, tenant_id, customer_id, profile_id, name, gateway,"
+    " cast_strings, enabled FROM iot.device_by_certificate($1)");
 
 static ngx_rbtree_t       ngx_iot_device_tree;
 static ngx_rbtree_node_t  ngx_iot_device_sentinel;
@@ -151,6 +159,23 @@ ngx_iot_device_by_login(ngx_str_t *client_id, ngx_str_t *user,
 
     key.data = buf;
     key.len = NGX_IOT_DEVICE_LOGIN_LEN + user->len;
+
+    return ngx_iot_device_get(&key, found, wait);
+}
+
+
+ngx_int_t
+ngx_iot_device_by_certificate(u_char *id, ngx_iot_device_t **found,
+    ngx_iot_device_wait_t *wait)
+{
+    u_char     buf[NGX_IOT_DEVICE_LOGIN_LEN];
+    ngx_str_t  key;
+
+    buf[0] = NGX_IOT_DEVICE_CERTIFICATE;
+    ngx_memcpy(buf + 1, id, NGX_IOT_SHA3_LEN);
+
+    key.data = buf;
+    key.len = NGX_IOT_DEVICE_LOGIN_LEN;
 
     return ngx_iot_device_get(&key, found, wait);
 }
@@ -361,16 +386,26 @@ ngx_iot_device_load(ngx_iot_device_t *device)
 {
     ngx_int_t           rc;
     ngx_str_t           key, user;
-    ngx_uint_t          login;
     ngx_iot_db_call_t  *call;
+    ngx_iot_db_stmt_t  *stmt;
 
     key = device->node.str;
-    login = (key.data[0] == NGX_IOT_DEVICE_LOGIN);
 
-    call = ngx_iot_db_create(NGX_IOT_DB_CALL,
-                             login ? &ngx_iot_device_by_login_stmt
-                                   : &ngx_iot_device_by_token_stmt,
-                             ngx_cycle->log);
+    switch (key.data[0]) {
+
+    case NGX_IOT_DEVICE_LOGIN:
+        stmt = &ngx_iot_device_by_login_stmt;
+        break;
+
+    case NGX_IOT_DEVICE_CERTIFICATE:
+        stmt = &ngx_iot_device_by_certificate_stmt;
+        break;
+
+    default:
+        stmt = &ngx_iot_device_by_token_stmt;
+    }
+
+    call = ngx_iot_db_create(NGX_IOT_DB_CALL, stmt, ngx_cycle->log);
     if (call == NULL) {
         return NGX_ERROR;
     }
@@ -380,21 +415,18 @@ ngx_iot_device_load(ngx_iot_device_t *device)
     call->data = device;
     call->done = ngx_iot_device_loaded;
 
-    if (login) {
+    if (stmt != &ngx_iot_device_by_token_stmt) {
         user.data = key.data + NGX_IOT_DEVICE_LOGIN_LEN;
         user.len = key.len - NGX_IOT_DEVICE_LOGIN_LEN;
 
         key.data++;
         key.len = NGX_IOT_SHA3_LEN;
+    }
 
-        rc = ngx_iot_db_text(call, &key);
+    rc = ngx_iot_db_text(call, &key);
 
-        if (rc == NGX_OK) {
-            rc = ngx_iot_db_text(call, &user);
-        }
-
-    } else {
-        rc = ngx_iot_db_text(call, &key);
+    if (rc == NGX_OK && stmt == &ngx_iot_device_by_login_stmt) {
+        rc = ngx_iot_db_text(call, &user);
     }
 
     if (rc != NGX_OK || ngx_iot_db_send(call) != NGX_OK) {

@@ -6,8 +6,7 @@
 
 #include "../codec/ngx_iot_id.h"
 #include "../core/ngx_iot_registry.h"
-#include "ngx_iot_mqtt_session.h"
-#include "ngx_iot_mqtt_tb.h"
+#include "ngx_iot_mqtt_connect.h"
 #include "ngx_iot_mqtt_store.h"
 
 
@@ -24,51 +23,13 @@
 #define NGX_IOT_MQTT_KICK_LEN    (8 + 8 + NGX_IOT_UUID_TEXT)
 
 
-/*
- * A CONNECT on its way: auth, then taking over from whoever has the client
- * id, then CONNACK.  The packet's strings are copied, it may take a while.
- */
-
-struct ngx_iot_mqtt_connecting_s {
-    ngx_queue_t              queue;
-    ngx_iot_mqtt_session_t  *session;
-    ngx_iot_mqtt_connect_t   connect;
-    ngx_iot_device_wait_t    wait;
-    void                    *auth;          /* pending */
-    uint32_t                 expiry;
-    uint32_t                 asked_expiry;
-    uint32_t                 alias_maximum;
-    ngx_event_t              timer;
-    ngx_msec_t               start;
-    ngx_uint_t               present;
-    unsigned                 assigned:1;
-    unsigned                 login:1;
-    unsigned                 kicking:1;
-    unsigned                 opened:1;
-    unsigned                 willed:1;
-    u_char                   data[1];
-};
-
-
 static ngx_iot_mqtt_connecting_t *ngx_iot_mqtt_connecting_create(
     ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_packet_t *packet);
 static u_char *ngx_iot_mqtt_connect_copy(u_char *p, ngx_str_t *s);
 static ngx_int_t ngx_iot_mqtt_connect_check(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_packet_t *packet);
-static ngx_int_t ngx_iot_mqtt_connect_auth(ngx_iot_mqtt_connecting_t *cn);
-static void ngx_iot_mqtt_connect_device(ngx_iot_device_wait_t *wait,
-    ngx_int_t rc, ngx_iot_device_t *device, ngx_iot_error_t *err);
-static ngx_int_t ngx_iot_mqtt_connect_login(ngx_iot_mqtt_connecting_t *cn);
-static ngx_int_t ngx_iot_mqtt_connect_is_device(ngx_iot_mqtt_connecting_t *cn,
-    ngx_iot_device_t *device);
-static void ngx_iot_mqtt_connect_user(void *data, ngx_int_t rc,
-    ngx_iot_principal_t *principal, ngx_iot_error_t *err);
-static ngx_int_t ngx_iot_mqtt_connect_is_user(ngx_iot_mqtt_connecting_t *cn,
-    ngx_iot_principal_t *principal);
 static ngx_int_t ngx_iot_mqtt_connect_will(ngx_iot_mqtt_connecting_t *cn);
 static ngx_int_t ngx_iot_mqtt_connect_claim(ngx_iot_mqtt_connecting_t *cn);
-static void ngx_iot_mqtt_connect_go(ngx_iot_mqtt_connecting_t *cn,
-    ngx_int_t rc);
 static void ngx_iot_mqtt_connect_later(ngx_iot_mqtt_connecting_t *cn);
 static void ngx_iot_mqtt_connect_timer(ngx_event_t *ev);
 static void ngx_iot_mqtt_connect_opened(ngx_iot_mqtt_session_t *s,
@@ -130,7 +91,7 @@ ngx_iot_mqtt_on_connect(ngx_iot_mqtt_session_t *s,
 
     ngx_add_timer(s->connection->read, NGX_IOT_MQTT_AUTH_TIME);
 
-    rc = ngx_iot_mqtt_connect_auth(cn);
+    rc = ngx_iot_mqtt_identify(cn);
 
     if (rc == NGX_AGAIN) {
         return NGX_OK;
@@ -309,13 +270,7 @@ ngx_iot_mqtt_connect_cancel(ngx_iot_mqtt_session_t *s)
         ngx_del_timer(&cn->timer);
     }
 
-    if (cn->wait.active) {
-        ngx_iot_device_unwait(&cn->wait);
-    }
-
-    if (cn->auth) {
-        ngx_iot_auth_abandon(cn->auth);
-    }
+    ngx_iot_mqtt_identify_cancel(cn);
 
     if (s->ref) {
         ngx_iot_registry_drop(NGX_IOT_REGISTRY_MQTT, s->tenant,
@@ -328,227 +283,9 @@ ngx_iot_mqtt_connect_cancel(ngx_iot_mqtt_session_t *s)
 }
 
 
-/*
- * Who is it?  The user name of a device is its access token; the password of
- * a user may be the token of the REST API.
- */
-
-static ngx_int_t
-ngx_iot_mqtt_connect_auth(ngx_iot_mqtt_connecting_t *cn)
-{
-    ngx_int_t                rc;
-    ngx_iot_error_t          err;
-    ngx_iot_device_t        *device;
-    ngx_iot_principal_t      principal;
-    ngx_iot_mqtt_connect_t  *connect;
-    ngx_iot_mqtt_session_t  *s;
-
-    s = cn->session;
-    connect = &cn->connect;
-
-    if (s->conf->anonymous.len) {
-        ngx_memcpy(s->tenant, s->conf->anonymous.data, NGX_IOT_UUID_TEXT);
-        s->role = NGX_IOT_TENANT;
-
-        return NGX_OK;
-    }
-
-    if (connect->has_password && connect->password.len > 64
-        && ngx_strlchr(connect->password.data,
-                       connect->password.data + connect->password.len, '.'))
-    {
-        rc = ngx_iot_auth_bearer(&connect->password, &principal, &err,
-                                 ngx_iot_mqtt_connect_user, cn, &cn->auth,
-                                 s->connection->log);
-
-        if (rc == NGX_OK) {
-            return ngx_iot_mqtt_connect_is_user(cn, &principal);
-        }
-
-        if (rc == NGX_AGAIN) {
-            return NGX_AGAIN;
-        }
-
-        return (err.status >= 500) ? NGX_IOT_MQTT_UNAVAILABLE
-                                   : NGX_IOT_MQTT_BAD_PASSWORD;
-    }
-
-    rc = ngx_iot_mqtt_tb_provision(s, &connect->user, &connect->client_id);
-
-    if (rc != NGX_DECLINED) {
-        cn->expiry = 0;
-        return rc;
-    }
-
-    cn->wait.found = ngx_iot_mqtt_connect_device;
-    cn->wait.data = cn;
-
-    rc = ngx_iot_device_by_token(&connect->user, &device, &cn->wait);
-
-    switch (rc) {
-
-    case NGX_OK:
-        return ngx_iot_mqtt_connect_is_device(cn, device);
-
-    case NGX_AGAIN:
-        return NGX_AGAIN;
-
-    case NGX_DECLINED:
-        return ngx_iot_mqtt_connect_login(cn);
-
-    default: /* NGX_BUSY */
-        return NGX_IOT_MQTT_UNAVAILABLE;
-    }
-}
-
-
-/* not a token: the credentials of a client id, a user name and a password */
-
-static ngx_int_t
-ngx_iot_mqtt_connect_login(ngx_iot_mqtt_connecting_t *cn)
-{
-    ngx_int_t          rc;
-    ngx_str_t          id;
-    ngx_iot_device_t  *device;
-
-    id = cn->connect.client_id;
-
-    if (cn->assigned) {
-        id.len = 0;
-    }
-
-    cn->login = 1;
-    cn->wait.found = ngx_iot_mqtt_connect_device;
-    cn->wait.data = cn;
-
-    rc = ngx_iot_device_by_login(&id, &cn->connect.user, &device, &cn->wait);
-
-    if (rc == NGX_OK) {
-        return ngx_iot_mqtt_connect_is_device(cn, device);
-    }
-
-    if (rc == NGX_DECLINED) {
-        return NGX_IOT_MQTT_NOT_AUTHORIZED;
-    }
-
-    return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_IOT_MQTT_UNAVAILABLE;
-}
-
-
-static void
-ngx_iot_mqtt_connect_device(ngx_iot_device_wait_t *wait, ngx_int_t rc,
-    ngx_iot_device_t *device, ngx_iot_error_t *err)
-{
-    ngx_iot_mqtt_connecting_t  *cn;
-
-    cn = wait->data;
-    cn->wait.active = 0;
-
-    if (rc == NGX_OK) {
-        rc = ngx_iot_mqtt_connect_is_device(cn, device);
-
-    } else if (rc == NGX_DECLINED && !cn->login) {
-        rc = ngx_iot_mqtt_connect_login(cn);
-
-        if (rc == NGX_AGAIN) {
-            return;
-        }
-
-    } else {
-        rc = (rc == NGX_DECLINED) ? NGX_IOT_MQTT_NOT_AUTHORIZED
-                                  : NGX_IOT_MQTT_UNAVAILABLE;
-    }
-
-    ngx_iot_mqtt_connect_go(cn, rc);
-}
-
-
-static ngx_int_t
-ngx_iot_mqtt_connect_is_device(ngx_iot_mqtt_connecting_t *cn,
-    ngx_iot_device_t *device)
-{
-    ngx_iot_mqtt_session_t  *s;
-
-    s = cn->session;
-
-    if (!ngx_iot_device_may_enter(device, &cn->connect.password)) {
-        ngx_iot_device_release(device);
-
-        return (s->parser.version == NGX_IOT_MQTT_V5)
-               ? NGX_IOT_MQTT_BAD_PASSWORD : NGX_IOT_MQTT_NOT_AUTHORIZED;
-    }
-
-    s->device = device;
-    s->role = NGX_IOT_DEVICE;
-    s->topics = ngx_iot_mqtt_device_topics;
-
-    ngx_memcpy(s->tenant, device->tenant, NGX_IOT_UUID_TEXT);
-
-    s->user.data = device->id;
-    s->user.len = NGX_IOT_UUID_TEXT;
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_iot_mqtt_connect_user(void *data, ngx_int_t rc,
-    ngx_iot_principal_t *principal, ngx_iot_error_t *err)
-{
-    ngx_iot_mqtt_connecting_t  *cn = data;
-
-    cn->auth = NULL;
-
-    if (rc == NGX_OK) {
-        rc = ngx_iot_mqtt_connect_is_user(cn, principal);
-
-    } else {
-        rc = (err->status >= 500) ? NGX_IOT_MQTT_UNAVAILABLE
-                                  : NGX_IOT_MQTT_BAD_PASSWORD;
-    }
-
-    ngx_iot_mqtt_connect_go(cn, rc);
-}
-
-
-static ngx_int_t
-ngx_iot_mqtt_connect_is_user(ngx_iot_mqtt_connecting_t *cn,
-    ngx_iot_principal_t *principal)
-{
-    u_char                  *p;
-    ngx_iot_mqtt_session_t  *s;
-
-    s = cn->session;
-
-    if (!principal->has_tenant
-        || (principal->role != NGX_IOT_TENANT
-            && principal->role != NGX_IOT_CUSTOMER))
-    {
-        return NGX_IOT_MQTT_NOT_AUTHORIZED;
-    }
-
-    s->role = principal->role;
-    ngx_memcpy(s->tenant, principal->tenant, NGX_IOT_UUID_TEXT);
-
-    if (principal->has_user) {
-        p = ngx_pnalloc(s->connection->pool, NGX_IOT_UUID_TEXT);
-        if (p == NULL) {
-            return NGX_IOT_MQTT_BUSY;
-        }
-
-        ngx_memcpy(p, principal->user, NGX_IOT_UUID_TEXT);
-
-        s->user.data = p;
-        s->user.len = NGX_IOT_UUID_TEXT;
-    }
-
-    return NGX_OK;
-}
-
-
 /* goes on after something that took its time: rc is NGX_OK or a reason */
 
-static void
+void
 ngx_iot_mqtt_connect_go(ngx_iot_mqtt_connecting_t *cn, ngx_int_t rc)
 {
     ngx_iot_mqtt_session_t  *s;

@@ -102,7 +102,7 @@ $c = $t->mqtt(4, 'bad', port => $port, user => 'nobody');
 is($c->{connack}, '20 02 00 05', 'an unknown token is refused');
 
 $c = $t->mqtt(5, 'none', port => $port);
-like($c->{connack}, qr/^20 \w+ 00 87/, 'nobody in particular is refused');
+like($c->{connack}, qr/^20 \w+ 00 85/, 'nobody in particular is refused');
 
 $c = $t->mqtt(4, 'admin', port => $port, user => 'x', password => $t->tenant);
 is($c->{connack}, '20 02 00 00', 'a user by a token of the REST API');

@@ -50,8 +50,11 @@ is(reason(user => $t->device_token, password => 'any'), 0,
 is(reason(user => $t->device_token, will => 'v1/devices/me/telemetry'), 0,
     'a will');
 is(reason(user => 'nobody'), 5, 'no token');
-is(reason(user => 'nobody', version => 5), 0x87, 'in 5.0');
-is(reason(), 5, 'nothing at all');
+is(reason(user => 'nobody', version => 5), 0x86, 'in 5.0');
+is(reason(), 2, 'a client id alone that nobody has');
+is(reason(version => 5), 0x85, 'in 5.0');
+is(reason(id => ''), 5, 'nothing at all');
+is(reason(id => '', version => 5), 0x87, 'in 5.0');
 
 credentials('MQTT_BASIC', { clientId => 'sensor-1', userName => 'user1',
     password => 'secret' });
@@ -76,7 +79,7 @@ is($c->ack->{reason}, 0, 'it is the device');
 credentials('MQTT_BASIC', { clientId => 'sensor-1' });
 is($c->ended, 'closed', 'changed credentials end the session');
 is(reason(id => 'sensor-1'), 0, 'a client id alone');
-is(reason(id => 'sensor-9'), 5, 'another');
+is(reason(id => 'sensor-9'), 2, 'another');
 
 credentials('MQTT_BASIC', { userName => 'name', password => 'p' });
 is(reason(user => 'name', password => 'p', id => 'any'), 0,

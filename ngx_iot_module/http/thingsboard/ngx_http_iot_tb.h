@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "../../codec/ngx_iot_codec.h"
 #include "../ngx_http_iot_call.h"
 #include "../ngx_http_iot_dialect.h"
 
@@ -36,6 +37,17 @@ ngx_int_t ngx_http_iot_tb_change_password(ngx_http_iot_call_t *call);
 
 ngx_int_t ngx_http_iot_tb_credentials_save(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_device_with_credentials(ngx_http_iot_call_t *call);
+
+/*
+ * The text of a certificate gets the form that is stored, its id is the hash
+ * of that.  NGX_OK, NGX_DECLINED (there is nothing), NGX_ERROR.
+ */
+ngx_int_t ngx_http_iot_tb_x509_id(ngx_str_t *value, ngx_str_t *id,
+    ngx_iot_alloc_t *alloc);
+
+/* the key of a profile that trusts an issuer of certificates likewise */
+
+ngx_int_t ngx_http_iot_tb_device_profile_save(ngx_http_iot_call_t *call);
 
 /* values written over REST: they are typed, then SQL goes on */
 

@@ -31,8 +31,6 @@ static ngx_int_t ngx_http_iot_tb_credentials_id(ngx_str_t *object,
     ngx_str_t *out, ngx_pool_t *pool);
 static ngx_int_t ngx_http_iot_tb_basic_id(ngx_str_t *value, ngx_str_t *id,
     ngx_iot_alloc_t *alloc);
-static ngx_int_t ngx_http_iot_tb_x509_id(ngx_str_t *value, ngx_str_t *id,
-    ngx_iot_alloc_t *alloc);
 static ngx_int_t ngx_http_iot_tb_sha3(ngx_str_t *text, ngx_str_t *id,
     ngx_iot_alloc_t *alloc);
 static size_t ngx_http_iot_tb_skip_mark(u_char *p, u_char *last);
@@ -229,7 +227,7 @@ ngx_http_iot_tb_basic_id(ngx_str_t *value, ngx_str_t *id,
  * the certificate of a TLS connection is brought into the same form.
  */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_iot_tb_x509_id(ngx_str_t *value, ngx_str_t *id,
     ngx_iot_alloc_t *alloc)
 {

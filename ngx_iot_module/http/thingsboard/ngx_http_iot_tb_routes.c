@@ -190,7 +190,8 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
 
     ngx_http_iot_tb_sql(GET, "deviceProfile/{id}", TEN, "device_profile_get",
                         READ),
-    ngx_http_iot_tb_sql(POST, "deviceProfile", TEN, "device_profile_save",
+    ngx_http_iot_tb_both(POST, "deviceProfile", TEN, "device_profile_save",
+                         device_profile_save,
                         BODY),
     ngx_http_iot_tb_sql(DELETE, "deviceProfile/{id}", TEN,
                         "device_profile_delete", 0),

@@ -79,7 +79,8 @@ BEGIN
     r.version := tb.long(body, 'version');
 
     provision := tb.object(r.data, 'provisionConfiguration');
-    r.provision_secret := tb.raw_text(provision, 'provisionDeviceSecret');
+    r.provision_secret := tb.raw_text(provision, 'provisionDeviceSecret',
+                                      16384);
 
     RETURN r;
 END

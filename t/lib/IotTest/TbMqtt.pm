@@ -22,10 +22,11 @@ my @types = qw(NONE CONNECT CONNACK PUBLISH PUBACK PUBREC PUBREL PUBCOMP
     SUBSCRIBE SUBACK UNSUBSCRIBE UNSUBACK PINGREQ PINGRESP DISCONNECT AUTH);
 
 
-# user, password, id, version (4), keep_alive (0), will: a topic (3.1.1)
+# user, password, id, version (4), keep_alive (0), will: a topic (3.1.1),
+# socket: a connection that is there
 sub open {
     my ($class, $t, %o) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+    my $socket = $o{socket} || IO::Socket::INET->new(PeerAddr => '127.0.0.1',
         PeerPort => $o{port} || $t->{port}{MQTT}, Proto => 'tcp')
         or die "no connection: $!";
 
