@@ -28,38 +28,14 @@ $$;
 
 CREATE OR REPLACE FUNCTION iot.alarm_face(tenant uuid, entity_type text,
     entity_id uuid, OUT name text, OUT label text, OUT customer_id uuid)
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 BEGIN
-    CASE entity_type
-    WHEN 'DEVICE' THEN
-        SELECT d.name, d.label, d.customer_id
-          INTO name, label, customer_id
-          FROM iot.device d
-         WHERE d.tenant_id = tenant AND d.id = entity_id;
-
-    WHEN 'CUSTOMER' THEN
-        SELECT c.title, c.id
-          INTO name, customer_id
-          FROM iot.customer c
-         WHERE c.tenant_id = tenant AND c.id = entity_id;
-
-    WHEN 'USER' THEN
-        SELECT u.email, u.customer_id
-          INTO name, customer_id
-          FROM iot.users u
-         WHERE u.tenant_id = tenant AND u.id = entity_id;
-
-    WHEN 'TENANT' THEN
-        SELECT t.title
-          INTO name
-          FROM iot.tenant t
-         WHERE t.id = entity_id AND t.id = tenant;
-
-    ELSE
-        name := NULL;
-    END CASE;
+    SELECT e.name, e.label, e.customer_id INTO name, label, customer_id
+      FROM iot.entity e
+     WHERE e.tenant_id = tenant AND e.id = entity_id
+           AND e.entity_type = alarm_face.entity_type;
 END
 $$;
 
@@ -199,6 +175,45 @@ END
 $$;
 
 
+-- The entities from which the originator is reached by relations, of the
+-- types that the alarm propagates along (none: of any).
+
+CREATE OR REPLACE FUNCTION iot.alarm_parents(a iot.alarm)
+RETURNS TABLE (type text, id uuid)
+LANGUAGE plpgsql STABLE
+AS $$
+#variable_conflict use_column
+DECLARE
+    edge     uuid[] := ARRAY[a.originator_id];
+    visited  uuid[] := ARRAY[a.originator_id];
+BEGIN
+    FOR level IN 1 .. 100 LOOP
+        RETURN QUERY
+        SELECT DISTINCT r.from_type, r.from_id
+          FROM iot.relation r
+         WHERE r.tenant_id = a.tenant_id AND r.to_id = ANY (edge)
+               AND r.type_group = 'COMMON'
+               AND (a.propagate_types = '{}'
+                    OR r.type = ANY (a.propagate_types))
+               AND r.from_id <> ALL (visited);
+
+        edge := ARRAY(
+            SELECT DISTINCT r.from_id
+              FROM iot.relation r
+             WHERE r.tenant_id = a.tenant_id AND r.to_id = ANY (edge)
+                   AND r.type_group = 'COMMON'
+                   AND (a.propagate_types = '{}'
+                        OR r.type = ANY (a.propagate_types))
+                   AND r.from_id <> ALL (visited));
+
+        EXIT WHEN edge = '{}' OR cardinality(visited) > 10000;
+
+        visited := visited || edge;
+    END LOOP;
+END
+$$;
+
+
 -- Writes down who shows the alarm.
 
 CREATE OR REPLACE FUNCTION iot.alarm_spread(a iot.alarm) RETURNS void
@@ -215,7 +230,11 @@ BEGIN
                    OR a.propagate_owner AND a.customer_id IS NULL
              UNION ALL
             SELECT 'CUSTOMER', a.customer_id
-             WHERE a.propagate_owner AND a.customer_id IS NOT NULL) x
+             WHERE a.propagate_owner AND a.customer_id IS NOT NULL
+             UNION ALL
+            SELECT r.type, r.id
+              FROM iot.alarm_parents(a) r
+             WHERE a.propagate) x
      ORDER BY x.id
         ON CONFLICT DO NOTHING;
 END

@@ -28,7 +28,7 @@ CREATE OR REPLACE FUNCTION iot.alarm_follow() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    IF TG_OP = 'DELETE' OR NEW.tenant_id <> OLD.tenant_id THEN
+    IF NEW.tenant_id <> OLD.tenant_id THEN
         PERFORM iot.alarms_forget(OLD.tenant_id, OLD.id, OLD.nr);
         RETURN NULL;
     END IF;
@@ -42,7 +42,7 @@ END
 $$;
 
 
--- The same for customers and users, whose alarms are their own.
+-- Who is gone.
 
 CREATE OR REPLACE FUNCTION iot.alarm_drop() RETURNS trigger
 LANGUAGE plpgsql
@@ -54,25 +54,29 @@ END
 $$;
 
 
-CREATE OR REPLACE TRIGGER alarm_follow_owner
-    AFTER UPDATE OF customer_id, tenant_id ON iot.device
-    FOR EACH ROW
-    WHEN ((OLD.customer_id, OLD.tenant_id)
-          IS DISTINCT FROM (NEW.customer_id, NEW.tenant_id))
-    EXECUTE FUNCTION iot.alarm_follow();
+DO $do$
+DECLARE
+    kind  text;
+BEGIN
+    FOREACH kind IN ARRAY '{device,asset,entity_view}'::text[] LOOP
+        EXECUTE format('CREATE OR REPLACE TRIGGER alarm_follow_owner'
+            ' AFTER UPDATE OF customer_id, tenant_id ON iot.%I'
+            ' FOR EACH ROW WHEN ((OLD.customer_id, OLD.tenant_id)'
+            ' IS DISTINCT FROM (NEW.customer_id, NEW.tenant_id))'
+            ' EXECUTE FUNCTION iot.alarm_follow()', kind);
+    END LOOP;
 
-CREATE OR REPLACE TRIGGER alarm_follow_end
-    AFTER DELETE ON iot.device
-    FOR EACH ROW EXECUTE FUNCTION iot.alarm_follow();
+    FOREACH kind IN ARRAY
+        '{device,asset,entity_view,dashboard,customer,users}'::text[]
+    LOOP
+        EXECUTE format('CREATE OR REPLACE TRIGGER alarm_drop_end'
+            ' AFTER DELETE ON iot.%I'
+            ' FOR EACH ROW EXECUTE FUNCTION iot.alarm_drop()', kind);
+    END LOOP;
+END
+$do$;
 
-CREATE OR REPLACE TRIGGER alarm_drop_end
-    AFTER DELETE ON iot.customer
-    FOR EACH ROW EXECUTE FUNCTION iot.alarm_drop();
-
-CREATE OR REPLACE TRIGGER alarm_drop_end
-    AFTER DELETE ON iot.users
-    FOR EACH ROW WHEN (OLD.tenant_id IS NOT NULL)
-    EXECUTE FUNCTION iot.alarm_drop();
+DROP TRIGGER IF EXISTS alarm_follow_end ON iot.device;
 
 
 -- Deletes a slice of what the profiles of the tenants keep no longer

@@ -311,6 +311,19 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_sql(DELETE, "alarm/{id}/comment/{commentId}", TEN|CUS,
                         "alarm_comment_delete", 0),
 
+    /* queries */
+
+    ngx_http_iot_tb_sql(POST, "entitiesQuery/find", ANY, "entities_find",
+                        BODY|READ),
+    ngx_http_iot_tb_sql(POST, "entitiesQuery/count", ANY, "entities_count",
+                        BODY|READ),
+    ngx_http_iot_tb_sql(POST, "entitiesQuery/find/keys", ANY, "entities_keys",
+                        BODY|READ),
+    ngx_http_iot_tb_sql(POST, "alarmsQuery/find", TEN|CUS, "alarms_find",
+                        BODY|READ),
+    ngx_http_iot_tb_sql(POST, "alarmsQuery/count", TEN|CUS, "alarms_count",
+                        BODY|READ),
+
     /* requests to devices */
 
     ngx_http_iot_tb_c(POST, "rpc/oneway/{deviceId}", ANY, rpc_oneway,
@@ -425,8 +438,6 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_501(NGX_HTTP_GET, "customer/{id}/entityViewInfos",
                         TEN|CUS),
     ngx_http_iot_tb_501(ALL, "rule-engine/*", ANY),
-    ngx_http_iot_tb_501(ALL, "entitiesQuery/*", ANY),
-    ngx_http_iot_tb_501(ALL, "alarmsQuery/*", ANY),
     ngx_http_iot_tb_501(ALL, "edqs/*", ANY),
     ngx_http_iot_tb_501(ALL, "otaPackage/*", ANY),
     ngx_http_iot_tb_501(ALL, "otaPackages/*", ANY),
