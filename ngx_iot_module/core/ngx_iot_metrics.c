@@ -78,6 +78,8 @@ static ngx_iot_metric_t  ngx_iot_metric_table[] = {
                          "Messages refused by a rate.", rate_refused[1]),
     ngx_iot_metric_kinds("iot_rate_refused_total", "gateway",
                          "Messages refused by a rate.", rate_refused[2]),
+    ngx_iot_metric_kinds("iot_rate_refused_total", "gateway_device",
+                         "Messages refused by a rate.", rate_refused[3]),
     ngx_iot_metric("iot_batches_total", "", "counter",
                    "Batches committed.", batches),
     ngx_iot_metric("iot_batches_copy_total", "", "counter",

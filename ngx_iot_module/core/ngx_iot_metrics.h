@@ -26,7 +26,7 @@ typedef struct {
     ngx_atomic_t     requests_failed;       /* 5xx */
     ngx_atomic_t     points;                /* acknowledged */
     ngx_atomic_t     points_refused;
-    ngx_atomic_t     rate_refused[3][3];    /* as in ngx_iot_rates.h */
+    ngx_atomic_t     rate_refused[4][3];    /* as in ngx_iot_rates.h */
     ngx_atomic_t     batches;
     ngx_atomic_t     batches_copy;
     ngx_atomic_t     batches_failed;

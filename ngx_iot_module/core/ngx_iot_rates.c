@@ -25,7 +25,6 @@ typedef struct {
 static ngx_iot_rates_t *ngx_iot_rates_lookup(u_char *tenant);
 static ngx_iot_rates_t *ngx_iot_rates_create(u_char *tenant);
 static void ngx_iot_rates_forget(ngx_iot_rates_t *rates);
-static void ngx_iot_rates_hold(ngx_iot_rates_t *rates);
 static ngx_uint_t ngx_iot_rates_current(ngx_iot_rates_t *rates);
 static ngx_int_t ngx_iot_rates_load(ngx_iot_rates_t *rates);
 static void ngx_iot_rates_loaded(ngx_iot_db_call_t *call);
@@ -50,6 +49,7 @@ static ngx_iot_rates_name_t  ngx_iot_rates_names[] = {
     ngx_iot_rates_transport("Tenant", NGX_IOT_RATES_TENANT),
     ngx_iot_rates_transport("Device", NGX_IOT_RATES_DEVICE),
     ngx_iot_rates_transport("Gateway", NGX_IOT_RATES_GATEWAY),
+    ngx_iot_rates_transport("GatewayDevice", NGX_IOT_RATES_BEHIND),
 
     { ngx_string("tenantServerRestLimitsConfiguration"),
       offsetof(ngx_iot_rates_t, rest_tenant) },
@@ -184,7 +184,7 @@ ngx_iot_rates_forget(ngx_iot_rates_t *rates)
 }
 
 
-static void
+void
 ngx_iot_rates_hold(ngx_iot_rates_t *rates)
 {
     if (rates->refs++ == 0) {

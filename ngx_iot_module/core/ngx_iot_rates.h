@@ -22,7 +22,8 @@
 #define NGX_IOT_RATES_TENANT     0      /* whose rate */
 #define NGX_IOT_RATES_DEVICE     1
 #define NGX_IOT_RATES_GATEWAY    2
-#define NGX_IOT_RATES_OWNERS     3
+#define NGX_IOT_RATES_BEHIND     3      /* a device behind a gateway */
+#define NGX_IOT_RATES_OWNERS     4
 
 #define NGX_IOT_RATES_MESSAGES   0      /* of what */
 #define NGX_IOT_RATES_TELEMETRY  1
@@ -78,6 +79,9 @@ ngx_int_t ngx_iot_rates_find(u_char *tenant, ngx_iot_rates_t **rates,
 
 void ngx_iot_rates_unwait(ngx_iot_rates_wait_t *wait);
 void ngx_iot_rates_release(ngx_iot_rates_t *rates);
+
+/* Once more, of who holds it already. */
+void ngx_iot_rates_hold(ngx_iot_rates_t *rates);
 
 /* If the profile has changed, read it while the old rates go on. */
 void ngx_iot_rates_refresh(ngx_iot_rates_t *rates);

@@ -30,7 +30,6 @@ static ngx_uint_t ngx_iot_device_text(ngx_str_t *text);
 static ngx_int_t ngx_iot_device_get(ngx_str_t *key, ngx_iot_device_t **found,
     ngx_iot_device_wait_t *wait);
 static ngx_iot_device_t *ngx_iot_device_lookup(ngx_str_t *token);
-static ngx_uint_t ngx_iot_device_current(ngx_iot_device_t *device);
 static ngx_iot_device_t *ngx_iot_device_create(ngx_str_t *token);
 static void ngx_iot_device_drop(ngx_iot_device_t *device);
 static ngx_int_t ngx_iot_device_load(ngx_iot_device_t *device);
@@ -41,8 +40,11 @@ static void ngx_iot_device_rated(ngx_iot_rates_wait_t *wait,
 static void ngx_iot_device_done(ngx_iot_device_t *device, ngx_int_t rc,
     ngx_iot_error_t *err);
 static ngx_int_t ngx_iot_device_fill(ngx_iot_device_t *device,
+    PGresult *res, int row);
+static ngx_int_t ngx_iot_device_password(ngx_iot_device_t *device,
     PGresult *res);
-static ngx_uint_t ngx_iot_device_uuid(u_char *dst, PGresult *res, int column);
+static ngx_uint_t ngx_iot_device_uuid(u_char *dst, PGresult *res, int row,
+    int column);
 static void ngx_iot_device_answer(ngx_iot_device_t *device, ngx_int_t rc,
     ngx_iot_error_t *err);
 static ngx_uint_t ngx_iot_device_key_pos(ngx_iot_device_t *device,
@@ -259,12 +261,12 @@ ngx_iot_device_lookup(ngx_str_t *token)
 
 /* cached entries may be trusted only while changes are being heard of */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_iot_device_current(ngx_iot_device_t *device)
 {
     ngx_uint_t  i;
 
-    if (!ngx_iot_db_listening()) {
+    if (device->once || !ngx_iot_db_listening()) {
         return 0;
     }
 
@@ -459,7 +461,11 @@ ngx_iot_device_loaded(ngx_iot_db_call_t *call)
         rc = NGX_DECLINED;
 
     } else {
-        rc = ngx_iot_device_fill(device, call->result);
+        rc = ngx_iot_device_fill(device, call->result, 0);
+
+        if (rc == NGX_OK) {
+            rc = ngx_iot_device_password(device, call->result);
+        }
 
         if (rc == NGX_OK) {
             rc = ngx_iot_device_rates(device);
@@ -541,16 +547,47 @@ ngx_iot_device_done(ngx_iot_device_t *device, ngx_int_t rc,
 }
 
 
+ngx_iot_device_t *
+ngx_iot_device_behind(ngx_iot_device_t *gateway, PGresult *res, int row)
+{
+    ngx_iot_device_t  *device;
+
+    device = ngx_calloc(sizeof(ngx_iot_device_t), ngx_cycle->log);
+    if (device == NULL) {
+        return NULL;
+    }
+
+    ngx_queue_init(&device->waiting);
+
+    if (ngx_iot_device_fill(device, res, row) != NGX_OK) {
+        ngx_iot_device_drop(device);
+        return NULL;
+    }
+
+    device->refs = 1;
+    device->rates = gateway->rates;
+
+    if (device->rates) {
+        ngx_iot_rates_hold(device->rates);
+
+        device->tags[4] = device->rates->tags[1];
+        device->seen_tags[4] = *device->tags[4];
+    }
+
+    return device;
+}
+
+
 static ngx_int_t
-ngx_iot_device_fill(ngx_iot_device_t *device, PGresult *res)
+ngx_iot_device_fill(ngx_iot_device_t *device, PGresult *res, int row)
 {
     u_char      text[NGX_INT32_LEN], *ids[4];
     ngx_str_t   id;
     ngx_uint_t  i;
     static int  columns[] = { 0, 2, 3, 4 };
 
-    device->nr = ngx_atoi((u_char *) PQgetvalue(res, 0, 1),
-                          PQgetlength(res, 0, 1));
+    device->nr = ngx_atoi((u_char *) PQgetvalue(res, row, 1),
+                          PQgetlength(res, row, 1));
 
     id.len = NGX_IOT_UUID_TEXT;
 
@@ -561,7 +598,7 @@ ngx_iot_device_fill(ngx_iot_device_t *device, PGresult *res)
 
     for (i = 0; i < 4; i++) {
 
-        if (!ngx_iot_device_uuid(ids[i], res, columns[i])) {
+        if (!ngx_iot_device_uuid(ids[i], res, row, columns[i])) {
             continue;
         }
 
@@ -578,18 +615,25 @@ ngx_iot_device_fill(ngx_iot_device_t *device, PGresult *res)
     device->keys_tag = ngx_iot_zone_tag(&id);
     device->seen_keys_tag = *device->keys_tag;
 
-    device->gateway = PQgetvalue(res, 0, 6)[0] == 't';
-    device->cast_strings = PQgetvalue(res, 0, 7)[0] == 't';
+    device->gateway = PQgetvalue(res, row, 6)[0] == 't';
+    device->cast_strings = PQgetvalue(res, row, 7)[0] == 't';
 
-    device->name.len = PQgetlength(res, 0, 5);
+    device->name.len = PQgetlength(res, row, 5);
     device->name.data = ngx_alloc(device->name.len + 1, ngx_cycle->log);
     if (device->name.data == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(device->name.data, PQgetvalue(res, 0, 5),
+    ngx_memcpy(device->name.data, PQgetvalue(res, row, 5),
                device->name.len + 1);
 
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iot_device_password(ngx_iot_device_t *device, PGresult *res)
+{
     if (PQnfields(res) > 10 && !PQgetisnull(res, 0, 10)) {
         device->password.len = PQgetlength(res, 0, 10);
         device->password.data = ngx_alloc(device->password.len + 1,
@@ -607,13 +651,13 @@ ngx_iot_device_fill(ngx_iot_device_t *device, PGresult *res)
 
 
 static ngx_uint_t
-ngx_iot_device_uuid(u_char *dst, PGresult *res, int column)
+ngx_iot_device_uuid(u_char *dst, PGresult *res, int row, int column)
 {
-    if (PQgetlength(res, 0, column) != NGX_IOT_UUID_TEXT) {
+    if (PQgetlength(res, row, column) != NGX_IOT_UUID_TEXT) {
         return 0;
     }
 
-    ngx_memcpy(dst, PQgetvalue(res, 0, column), NGX_IOT_UUID_TEXT);
+    ngx_memcpy(dst, PQgetvalue(res, row, column), NGX_IOT_UUID_TEXT);
 
     return 1;
 }

@@ -11,6 +11,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <libpq-fe.h>
+
 #include "../core/ngx_iot_error.h"
 #include "../core/ngx_iot_rates.h"
 #include "../core/ngx_iot_zone.h"
@@ -64,6 +66,7 @@ struct ngx_iot_device_s {
     unsigned           cast_strings:1;
     unsigned           loading:1;
     unsigned           cached:1;
+    unsigned           once:1;        /* it has changed while it was read */
 };
 
 
@@ -111,6 +114,16 @@ ngx_int_t ngx_iot_device_again(ngx_iot_device_t *former,
 /* 1 when the device asks for no password, or for this one. */
 ngx_uint_t ngx_iot_device_may_enter(ngx_iot_device_t *device,
     ngx_str_t *password);
+
+/*
+ * A device behind a gateway, which is held and of the same tenant, from a row
+ * of ngx_iot_gateway.c; held, and in no cache.  NULL: no memory.
+ */
+ngx_iot_device_t *ngx_iot_device_behind(ngx_iot_device_t *gateway,
+    PGresult *res, int row);
+
+/* 0: something about it has changed, it is to be looked up again. */
+ngx_uint_t ngx_iot_device_current(ngx_iot_device_t *device);
 
 void ngx_iot_device_unwait(ngx_iot_device_wait_t *wait);
 void ngx_iot_device_release(ngx_iot_device_t *device);

@@ -26,7 +26,8 @@ static char  *ngx_iot_device_rates[NGX_IOT_RATES_OWNERS]
 {
     { "tenant messages", "tenant telemetry", "tenant points" },
     { "device messages", "device telemetry", "device points" },
-    { "gateway messages", "gateway telemetry", "gateway points" }
+    { "gateway messages", "gateway telemetry", "gateway points" },
+    { "behind messages", "behind telemetry", "behind points" }
 };
 
 
@@ -62,6 +63,24 @@ ngx_iot_device_rate(ngx_iot_device_t *device, ngx_uint_t messages,
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iot_device_rate_behind(ngx_iot_device_t *device, ngx_uint_t messages,
+    ngx_uint_t telemetry, ngx_uint_t points)
+{
+    ngx_uint_t  n[NGX_IOT_RATES_KINDS];
+
+    if (!device->rates->limited) {
+        return NGX_OK;
+    }
+
+    n[NGX_IOT_RATES_MESSAGES] = messages;
+    n[NGX_IOT_RATES_TELEMETRY] = telemetry;
+    n[NGX_IOT_RATES_POINTS] = points;
+
+    return ngx_iot_device_rate_take(device, NGX_IOT_RATES_BEHIND, n);
 }
 
 

@@ -32,5 +32,12 @@
 ngx_int_t ngx_iot_device_rate(ngx_iot_device_t *device, ngx_uint_t messages,
     ngx_uint_t telemetry, ngx_uint_t points);
 
+/*
+ * The same for a device behind a gateway, by the rate that such devices have;
+ * the gateway and the tenant have paid for the whole message already.
+ */
+ngx_int_t ngx_iot_device_rate_behind(ngx_iot_device_t *device,
+    ngx_uint_t messages, ngx_uint_t telemetry, ngx_uint_t points);
+
 
 #endif /* _NGX_IOT_DEVICE_RATE_H_INCLUDED_ */

@@ -43,6 +43,14 @@ typedef struct {
 } ngx_iot_rpc_target_t;
 
 
+/* fronts that wait for one answer; those that close leave a hole */
+
+typedef struct {
+    ngx_iot_rpc_front_t  **fronts;
+    ngx_uint_t             n;
+} ngx_iot_rpc_group_t;
+
+
 static ngx_iot_rpc_target_t *ngx_iot_rpc_target(u_char *tenant,
     u_char *device);
 static void ngx_iot_rpc_leave(ngx_iot_rpc_call_t *call);
@@ -61,6 +69,13 @@ static ngx_int_t ngx_iot_rpc_down(ngx_iot_bus_client_t *client,
 static void ngx_iot_rpc_give(ngx_iot_rpc_front_t *front,
     ngx_iot_rpc_request_t *request);
 static void ngx_iot_rpc_pending(ngx_iot_db_call_t *db);
+static ngx_int_t ngx_iot_rpc_group_send(ngx_iot_rpc_group_t *group,
+    ngx_iot_db_call_t *db, ngx_uint_t n);
+static void ngx_iot_rpc_group_join(ngx_iot_rpc_group_t *group);
+static void ngx_iot_rpc_group_pending(ngx_iot_db_call_t *db);
+static void ngx_iot_rpc_group_ready(ngx_iot_rpc_group_t *group);
+static void ngx_iot_rpc_request(PGresult *res, int row, int column,
+    ngx_iot_rpc_request_t *request);
 static void ngx_iot_rpc_ready(ngx_iot_rpc_front_t *front);
 static ngx_iot_db_call_t *ngx_iot_rpc_db(ngx_iot_db_stmt_t *stmt,
     u_char *tenant, u_char *device);
@@ -71,6 +86,10 @@ static void ngx_iot_rpc_stored(ngx_iot_db_call_t *db);
 
 static ngx_iot_db_stmt_t  ngx_iot_rpc_pending_stmt = ngx_iot_db_stmt(
     "SELECT id, oneway, body FROM iot.rpc_pending($1::uuid, $2::uuid)");
+
+static ngx_iot_db_stmt_t  ngx_iot_rpc_group_stmt = ngx_iot_db_stmt(
+    "SELECT i, id, oneway, body FROM iot.rpc_pending_all($1::uuid,"
+    " $2::uuid[])");
 
 static ngx_iot_db_stmt_t  ngx_iot_rpc_status_stmt = ngx_iot_db_stmt(
     "SELECT iot.rpc_status($1::uuid, $2::uuid, $3::int, $4)");
@@ -395,6 +414,7 @@ ngx_iot_rpc_open(ngx_iot_rpc_front_t *front)
 
     front->nseen = 0;
     front->closed = NULL;
+    front->group = NULL;
     front->db = NULL;
 
     if (ngx_iot_bus_client_open(&front->client, front->tenant,
@@ -411,6 +431,10 @@ ngx_iot_rpc_open(ngx_iot_rpc_front_t *front)
         != NGX_OK)
     {
         goto failed;
+    }
+
+    if (front->later) {
+        return NGX_OK;
     }
 
     db = ngx_iot_rpc_db(&ngx_iot_rpc_pending_stmt, front->tenant,
@@ -446,11 +470,19 @@ failed:
 void
 ngx_iot_rpc_close(ngx_iot_rpc_front_t *front)
 {
+    ngx_iot_rpc_group_t  *group;
+
     if (!front->open) {
         return;
     }
 
     front->open = 0;
+    group = front->group;
+
+    if (group) {
+        group->fronts[front->place] = NULL;
+        front->group = NULL;
+    }
 
     ngx_iot_bus_client_close(&front->client);
 
@@ -525,16 +557,7 @@ ngx_iot_rpc_pending(ngx_iot_db_call_t *db)
     n = (db->rc == NGX_OK) ? PQntuples(db->result) : 0;
 
     for (i = 0; i < n && !closed; i++) {
-        ngx_memzero(&request, sizeof(ngx_iot_rpc_request_t));
-
-        request.id = (uint32_t) ngx_atoi((u_char *) PQgetvalue(db->result, i,
-                                                               0),
-                                         PQgetlength(db->result, i, 0));
-        request.oneway = PQgetvalue(db->result, i, 1)[0] == 't';
-        request.stored = 1;
-        request.body.data = (u_char *) PQgetvalue(db->result, i, 2);
-        request.body.len = PQgetlength(db->result, i, 2);
-
+        ngx_iot_rpc_request(db->result, i, 0, &request);
         ngx_iot_rpc_give(front, &request);
     }
 
@@ -545,6 +568,180 @@ ngx_iot_rpc_pending(ngx_iot_db_call_t *db)
     front->closed = NULL;
 
     ngx_iot_rpc_ready(front);
+}
+
+
+/* id, oneway and body begin at that column */
+
+static void
+ngx_iot_rpc_request(PGresult *res, int row, int column,
+    ngx_iot_rpc_request_t *request)
+{
+    ngx_memzero(request, sizeof(ngx_iot_rpc_request_t));
+
+    request->id = (uint32_t) ngx_atoi((u_char *) PQgetvalue(res, row, column),
+                                      PQgetlength(res, row, column));
+    request->oneway = PQgetvalue(res, row, column + 1)[0] == 't';
+    request->stored = 1;
+    request->body.data = (u_char *) PQgetvalue(res, row, column + 2);
+    request->body.len = PQgetlength(res, row, column + 2);
+}
+
+
+/* without memory or database: as if nothing had been stored */
+
+void
+ngx_iot_rpc_open_all(ngx_iot_rpc_front_t **fronts, ngx_uint_t n)
+{
+    ngx_str_t             id;
+    ngx_iot_db_call_t    *db;
+    ngx_iot_rpc_group_t  *group, bare;
+
+    if (n == 0) {
+        return;
+    }
+
+    db = ngx_iot_db_create(NGX_IOT_DB_CALL, &ngx_iot_rpc_group_stmt,
+                           ngx_cycle->log);
+    if (db == NULL) {
+        goto failed;
+    }
+
+    id.data = fronts[0]->tenant;
+    id.len = NGX_IOT_UUID_TEXT;
+
+    group = ngx_pcalloc(db->pool, sizeof(ngx_iot_rpc_group_t));
+
+    if (group && ngx_iot_db_text(db, &id) == NGX_OK) {
+        group->fronts = ngx_palloc(db->pool,
+                                   n * sizeof(ngx_iot_rpc_front_t *));
+
+        if (group->fronts) {
+            ngx_memcpy(group->fronts, fronts,
+                       n * sizeof(ngx_iot_rpc_front_t *));
+            group->n = n;
+
+            if (ngx_iot_rpc_group_send(group, db, n) == NGX_OK) {
+                return;
+            }
+        }
+    }
+
+    ngx_destroy_pool(db->pool);
+
+failed:
+
+    bare.fronts = fronts;
+    bare.n = n;
+
+    ngx_iot_rpc_group_join(&bare);
+    ngx_iot_rpc_group_ready(&bare);
+}
+
+
+static ngx_int_t
+ngx_iot_rpc_group_send(ngx_iot_rpc_group_t *group, ngx_iot_db_call_t *db,
+    ngx_uint_t n)
+{
+    u_char      *p, *start;
+    ngx_uint_t   i;
+
+    start = ngx_pnalloc(db->pool, n * (NGX_IOT_UUID_TEXT + 1) + 3);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = start;
+    *p++ = '{';
+
+    for (i = 0; i < n; i++) {
+
+        if (i) {
+            *p++ = ',';
+        }
+
+        p = ngx_cpymem(p, group->fronts[i]->device, NGX_IOT_UUID_TEXT);
+    }
+
+    *p++ = '}';
+    *p = '\0';
+
+    ngx_iot_db_param(db, start, p - start, 0);
+
+    db->data = group;
+    db->done = ngx_iot_rpc_group_pending;
+
+    if (ngx_iot_db_send(db) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_iot_rpc_group_join(group);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_iot_rpc_group_join(ngx_iot_rpc_group_t *group)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < group->n; i++) {
+        group->fronts[i]->group = group;
+        group->fronts[i]->place = i;
+    }
+}
+
+
+static void
+ngx_iot_rpc_group_pending(ngx_iot_db_call_t *db)
+{
+    int                     i, n;
+    ngx_int_t               k;
+    ngx_iot_rpc_group_t    *group;
+    ngx_iot_rpc_request_t   request;
+
+    group = db->data;
+
+    n = (db->rc == NGX_OK) ? PQntuples(db->result) : 0;
+
+    for (i = 0; i < n; i++) {
+        k = ngx_atoi((u_char *) PQgetvalue(db->result, i, 0),
+                     PQgetlength(db->result, i, 0));
+
+        if (k < 1 || k > (ngx_int_t) group->n || !group->fronts[k - 1]) {
+            continue;
+        }
+
+        ngx_iot_rpc_request(db->result, i, 1, &request);
+        ngx_iot_rpc_give(group->fronts[k - 1], &request);
+    }
+
+    ngx_iot_rpc_group_ready(group);
+}
+
+
+static void
+ngx_iot_rpc_group_ready(ngx_iot_rpc_group_t *group)
+{
+    ngx_uint_t            i;
+    ngx_iot_rpc_front_t  *front;
+
+    for (i = 0; i < group->n; i++) {
+        front = group->fronts[i];
+
+        if (front) {
+            ngx_iot_rpc_ready(front);
+        }
+    }
+
+    /* whoever has closed meanwhile is not here any longer */
+
+    for (i = 0; i < group->n; i++) {
+        if (group->fronts[i]) {
+            group->fronts[i]->group = NULL;
+        }
+    }
 }
 
 

@@ -96,15 +96,24 @@ struct ngx_iot_rpc_front_s {
 
     ngx_iot_bus_client_t       client;
     ngx_iot_db_call_t         *db;
+    void                      *group;
+    ngx_uint_t                 place;
     ngx_uint_t                *closed;
     ngx_uint_t                 nseen;
     uint32_t                   seen[NGX_IOT_RPC_SEEN];
     unsigned                   open:1;
+    unsigned                   later:1;  /* ngx_iot_rpc_open_all() follows */
 };
 
 /* the first four members are set; NGX_OK or NGX_ERROR: no memory */
 ngx_int_t ngx_iot_rpc_open(ngx_iot_rpc_front_t *front);
 void ngx_iot_rpc_close(ngx_iot_rpc_front_t *front);
+
+/*
+ * Many fronts of one tenant, each opened with "later" set: what is waiting
+ * for all of them is asked for at once.
+ */
+void ngx_iot_rpc_open_all(ngx_iot_rpc_front_t **fronts, ngx_uint_t n);
 
 /*
  * What became of a request: SENT (on its way), DELIVERED (the device has it:

@@ -56,8 +56,6 @@ static ngx_int_t ngx_http_iot_device_bad_payload(
 static void ngx_http_iot_device_saved(ngx_iot_save_t *save, ngx_int_t rc,
     ngx_iot_error_t *err);
 static ngx_int_t ngx_http_iot_device_absent(ngx_http_iot_device_ctx_t *ctx);
-static ngx_int_t ngx_http_iot_device_unimplemented(
-    ngx_http_iot_device_ctx_t *ctx);
 
 
 /* "*" takes one segment */
@@ -86,7 +84,7 @@ static ngx_http_iot_device_route_t  ngx_http_iot_device_routes[] = {
       ngx_http_iot_device_rpc_answer },
 
     { NGX_HTTP_POST, ngx_string("claim"), 0,
-      ngx_http_iot_device_unimplemented },
+      ngx_http_iot_device_claim },
 
     { NGX_HTTP_GET, ngx_string("firmware"), 0,
       ngx_http_iot_device_absent },
@@ -588,14 +586,4 @@ static ngx_int_t
 ngx_http_iot_device_absent(ngx_http_iot_device_ctx_t *ctx)
 {
     return ngx_http_iot_device_send(ctx, NGX_HTTP_NOT_FOUND, NULL, NULL);
-}
-
-
-static ngx_int_t
-ngx_http_iot_device_unimplemented(ngx_http_iot_device_ctx_t *ctx)
-{
-    static ngx_str_t  text = ngx_string("Not implemented");
-
-    return ngx_http_iot_device_send(ctx, NGX_HTTP_NOT_IMPLEMENTED,
-                                    &ngx_http_iot_device_text, &text);
 }

@@ -6,7 +6,8 @@
 
 #include "../codec/ngx_iot_cbor.h"
 #include "../device/ngx_iot_activity.h"
-#include "ngx_iot_mqtt_tb.h"
+#include "../device/ngx_iot_device_rate.h"
+#include "ngx_iot_mqtt_gw.h"
 
 
 #define NGX_IOT_MQTT_TB_POOL  512
@@ -23,7 +24,6 @@ static ngx_int_t ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_pub_t *pub);
 static ngx_uint_t ngx_iot_mqtt_tb_match(ngx_str_t *name, ngx_str_t *topic,
     ngx_str_t *id);
-static ngx_int_t ngx_iot_mqtt_tb_number(ngx_str_t *id, int32_t *number);
 static ngx_int_t ngx_iot_mqtt_tb_subscribe(ngx_iot_mqtt_session_t *s,
     ngx_str_t *filter, ngx_uint_t qos);
 static ngx_int_t ngx_iot_mqtt_tb_unsubscribe(ngx_iot_mqtt_session_t *s,
@@ -68,72 +68,96 @@ ngx_iot_mqtt_topics_t  ngx_iot_mqtt_tb_topics = {
 static ngx_iot_mqtt_tb_topic_t  ngx_iot_mqtt_tb_names[] = {
 
     { ngx_string("v1/devices/me/telemetry"), NGX_IOT_MQTT_TB_V1,
-      ngx_iot_mqtt_tb_telemetry },
+      ngx_iot_mqtt_tb_telemetry, 1 },
 
     { ngx_string("v1/devices/me/attributes"), NGX_IOT_MQTT_TB_V1,
-      ngx_iot_mqtt_tb_attributes },
+      ngx_iot_mqtt_tb_attributes, 1 },
 
     { ngx_string("v1/devices/me/attributes/request/+"), NGX_IOT_MQTT_TB_V1,
-      ngx_iot_mqtt_tb_attribute_request },
+      ngx_iot_mqtt_tb_attribute_request, 0 },
 
     { ngx_string("v2/t"), NGX_IOT_MQTT_TB_V2,
-      ngx_iot_mqtt_tb_telemetry },
+      ngx_iot_mqtt_tb_telemetry, 1 },
 
     { ngx_string("v2/t/j"), NGX_IOT_MQTT_TB_V2_JSON,
-      ngx_iot_mqtt_tb_telemetry },
+      ngx_iot_mqtt_tb_telemetry, 1 },
 
     { ngx_string("v2/t/p"), NGX_IOT_MQTT_TB_V2_PROTO,
-      ngx_iot_mqtt_tb_proto },
+      ngx_iot_mqtt_tb_proto, 0 },
 
     { ngx_string("v2/a"), NGX_IOT_MQTT_TB_V2,
-      ngx_iot_mqtt_tb_attributes },
+      ngx_iot_mqtt_tb_attributes, 1 },
 
     { ngx_string("v2/a/j"), NGX_IOT_MQTT_TB_V2_JSON,
-      ngx_iot_mqtt_tb_attributes },
+      ngx_iot_mqtt_tb_attributes, 1 },
 
     { ngx_string("v2/a/p"), NGX_IOT_MQTT_TB_V2_PROTO,
-      ngx_iot_mqtt_tb_proto },
+      ngx_iot_mqtt_tb_proto, 0 },
 
     { ngx_string("v2/a/req/+"), NGX_IOT_MQTT_TB_V2,
-      ngx_iot_mqtt_tb_attribute_request },
+      ngx_iot_mqtt_tb_attribute_request, 0 },
 
     { ngx_string("v2/a/req/j/+"), NGX_IOT_MQTT_TB_V2_JSON,
-      ngx_iot_mqtt_tb_attribute_request },
+      ngx_iot_mqtt_tb_attribute_request, 0 },
 
     { ngx_string("v2/a/req/p/+"), NGX_IOT_MQTT_TB_V2_PROTO,
-      ngx_iot_mqtt_tb_proto },
+      ngx_iot_mqtt_tb_proto, 0 },
 
     { ngx_string("v1/devices/me/rpc/response/+"), NGX_IOT_MQTT_TB_V1,
-      ngx_iot_mqtt_tb_rpc_response },
+      ngx_iot_mqtt_tb_rpc_response, 0 },
 
     { ngx_string("v1/devices/me/rpc/request/+"), NGX_IOT_MQTT_TB_V1,
-      ngx_iot_mqtt_tb_rpc_request },
+      ngx_iot_mqtt_tb_rpc_request, 0 },
 
     { ngx_string("v2/r/res/+"), NGX_IOT_MQTT_TB_V2,
-      ngx_iot_mqtt_tb_rpc_response },
+      ngx_iot_mqtt_tb_rpc_response, 0 },
 
     { ngx_string("v2/r/res/j/+"), NGX_IOT_MQTT_TB_V2_JSON,
-      ngx_iot_mqtt_tb_rpc_response },
+      ngx_iot_mqtt_tb_rpc_response, 0 },
 
     { ngx_string("v2/r/res/p/+"), NGX_IOT_MQTT_TB_V2_PROTO,
-      ngx_iot_mqtt_tb_proto },
+      ngx_iot_mqtt_tb_proto, 0 },
 
     { ngx_string("v2/r/req/+"), NGX_IOT_MQTT_TB_V2,
-      ngx_iot_mqtt_tb_rpc_request },
+      ngx_iot_mqtt_tb_rpc_request, 0 },
 
     { ngx_string("v2/r/req/j/+"), NGX_IOT_MQTT_TB_V2_JSON,
-      ngx_iot_mqtt_tb_rpc_request },
+      ngx_iot_mqtt_tb_rpc_request, 0 },
 
     { ngx_string("v2/r/req/p/+"), NGX_IOT_MQTT_TB_V2_PROTO,
-      ngx_iot_mqtt_tb_proto },
+      ngx_iot_mqtt_tb_proto, 0 },
+
+    { ngx_string("v1/devices/me/claim"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_tb_claim, 0 },
 
     { ngx_string("v2/fw/request/+/chunk/+"), NGX_IOT_MQTT_TB_V2,
-      ngx_iot_mqtt_tb_firmware },
+      ngx_iot_mqtt_tb_firmware, 0 },
 
     { ngx_string("v2/sw/request/+/chunk/+"), NGX_IOT_MQTT_TB_V2,
-      ngx_iot_mqtt_tb_software },
+      ngx_iot_mqtt_tb_software, 0 },
 
-    { ngx_null_string, 0, NULL }
+    { ngx_string("v1/gateway/telemetry"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_gw_publish, 1 },
+
+    { ngx_string("v1/gateway/attributes"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_gw_publish, 1 },
+
+    { ngx_string("v1/gateway/connect"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_gw_publish, 0 },
+
+    { ngx_string("v1/gateway/disconnect"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_gw_publish, 0 },
+
+    { ngx_string("v1/gateway/attributes/request"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_gw_publish, 0 },
+
+    { ngx_string("v1/gateway/rpc"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_gw_publish, 0 },
+
+    { ngx_string("v1/gateway/claim"), NGX_IOT_MQTT_TB_V1,
+      ngx_iot_mqtt_gw_publish, 0 },
+
+    { ngx_null_string, 0, NULL, 0 }
 };
 
 
@@ -213,6 +237,10 @@ ngx_iot_mqtt_tb_init_process(ngx_cycle_t *cycle)
 
     ngx_iot_mqtt_device_topics = &ngx_iot_mqtt_tb_topics;
 
+    if (ngx_iot_mqtt_gw_init_process(cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_iot_db_on_notify(ngx_iot_mqtt_tb_notify);
 }
 
@@ -226,6 +254,15 @@ ngx_iot_mqtt_tb_connected(ngx_iot_mqtt_session_t *s)
     if (tb == NULL) {
         ngx_iot_mqtt_end(s, NGX_IOT_MQTT_UNSPECIFIED);
         return;
+    }
+
+    if (s->device->gateway) {
+        tb->gw = ngx_iot_mqtt_gw_create(tb);
+
+        if (tb->gw == NULL) {
+            ngx_iot_mqtt_end(s, NGX_IOT_MQTT_UNSPECIFIED);
+            return;
+        }
     }
 
     tb->session = s;
@@ -269,6 +306,11 @@ ngx_iot_mqtt_tb_closed(ngx_iot_mqtt_session_t *s)
         }
     }
 
+    if (tb->gw) {
+        ngx_iot_mqtt_gw_closed(tb->gw);
+        tb->gw = NULL;
+    }
+
     if (tb->peer) {
         ngx_iot_mqtt_tb_unwatch(tb->peer);
         ngx_iot_mqtt_tb_unlisten(tb->peer);
@@ -306,6 +348,10 @@ ngx_iot_mqtt_tb_notify(ngx_str_t *what, ngx_str_t *id)
                      && ngx_strncmp(what->data, "tenant", 6) != 0)))
     {
         return;
+    }
+
+    if (!all && what->data[0] == 'd') {
+        ngx_iot_mqtt_gw_changed(id);
     }
 
     for (node = ngx_rbtree_min(ngx_iot_mqtt_tb_tree.root,
@@ -417,23 +463,16 @@ ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_pub_t *pub)
         return NGX_IOT_MQTT_TOO_LARGE;
     }
 
-    if (pub->packet->version != NGX_IOT_MQTT_V5
-        && topic->len > sizeof("v1/gateway/") - 1
-        && ngx_strncmp(topic->data, "v1/gateway/", sizeof("v1/gateway/") - 1)
-           == 0)
-    {
-        /* before 5.0 an acknowledgement would say that it was stored */
-
-        ngx_iot_mqtt_end(s, NGX_IOT_MQTT_IMPLEMENTATION);
-        return NGX_IOT_MQTT_IMPLEMENTATION;
-    }
-
     call.session = s;
     call.tb = s->topics_data;
     call.pub = pub;
 
     if (call.tb->stale) {
         ngx_iot_mqtt_tb_check(call.tb);
+    }
+
+    if (call.tb->gw) {
+        ngx_iot_mqtt_gw_seen(call.tb->gw);
     }
 
     for (t = ngx_iot_mqtt_tb_names; t->name.len; t++) {
@@ -451,6 +490,11 @@ ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_pub_t *pub)
         }
 
         call.topic = t;
+
+        if (ngx_iot_device_rate(s->device, 1, t->telemetry, 0) != NGX_OK) {
+            ngx_iot_mqtt_end(s, NGX_IOT_MQTT_RATE_TOO_HIGH);
+            return NGX_IOT_MQTT_QUOTA;
+        }
 
         return t->handler(&call);
     }
@@ -506,7 +550,7 @@ ngx_iot_mqtt_tb_match(ngx_str_t *name, ngx_str_t *topic, ngx_str_t *id)
 
 /* the numbers of requests are signed, 32 bits */
 
-static ngx_int_t
+ngx_int_t
 ngx_iot_mqtt_tb_number(ngx_str_t *id, int32_t *number)
 {
     u_char    *p;
@@ -544,7 +588,9 @@ ngx_iot_mqtt_tb_number(ngx_str_t *id, int32_t *number)
         return NGX_DECLINED;
     }
 
-    *number = (int32_t) n;
+    if (number) {
+        *number = (int32_t) n;
+    }
 
     return NGX_OK;
 }
@@ -630,8 +676,9 @@ ngx_iot_mqtt_tb_subject(ngx_iot_mqtt_tb_t *tb, ngx_uint_t subject)
         tb->peer = peer;
     }
 
-    return (subject == NGX_IOT_MQTT_TB_RPC) ? ngx_iot_mqtt_tb_listen(tb->peer)
-                                            : ngx_iot_mqtt_tb_watch(tb->peer);
+    return (subject == NGX_IOT_MQTT_TB_RPC)
+           ? ngx_iot_mqtt_tb_listen(tb->peer, 0)
+           : ngx_iot_mqtt_tb_watch(tb->peer);
 }
 
 

@@ -38,6 +38,9 @@ typedef struct ngx_iot_mqtt_tb_op_s     ngx_iot_mqtt_tb_op_t;
 typedef struct ngx_iot_mqtt_tb_peer_s   ngx_iot_mqtt_tb_peer_t;
 typedef struct ngx_iot_mqtt_tb_topic_s  ngx_iot_mqtt_tb_topic_t;
 
+/* of a gateway, see ngx_iot_mqtt_gw.h */
+typedef struct ngx_iot_mqtt_gw_s        ngx_iot_mqtt_gw_t;
+
 
 /*
  * What may be subscribed to.  Of the spellings of one thing the last that the
@@ -75,6 +78,7 @@ typedef struct {
 
 struct ngx_iot_mqtt_tb_peer_s {
     ngx_str_node_t           node;        /* by name, of those behind */
+    ngx_rbtree_node_t        id;          /* of those of the worker */
     ngx_iot_mqtt_tb_t       *tb;
     ngx_iot_device_t        *device;      /* held */
     ngx_iot_bus_client_t     client;      /* of its shared attributes */
@@ -93,6 +97,7 @@ struct ngx_iot_mqtt_tb_s {
     ngx_queue_t              ops;
     ngx_iot_device_wait_t    wait;        /* the device has changed */
     ngx_iot_mqtt_tb_peer_t  *peer;        /* with the first subscription */
+    ngx_iot_mqtt_gw_t       *gw;          /* of a gateway */
     uint16_t                 nwaiting;    /* requests without an answer */
     unsigned                 stale:1;     /* to be looked up again */
     ngx_iot_mqtt_tb_sub_t    subs[NGX_IOT_MQTT_TB_SUBJECTS];
@@ -119,6 +124,7 @@ struct ngx_iot_mqtt_tb_topic_s {
     ngx_str_t                 name;       /* "+": a number */
     ngx_uint_t                form;
     ngx_iot_mqtt_tb_pt        handler;
+    ngx_uint_t                telemetry;  /* for the rates */
 };
 
 
@@ -197,6 +203,9 @@ ngx_int_t ngx_iot_mqtt_tb_send_to(ngx_iot_mqtt_session_t *s, ngx_str_t *topic,
 
 void *ngx_iot_mqtt_tb_alloc(void *pool, size_t size);
 
+/* Decimal, signed, 32 bits: NGX_OK or NGX_DECLINED; number may be NULL. */
+ngx_int_t ngx_iot_mqtt_tb_number(ngx_str_t *id, int32_t *number);
+
 
 /* --- ngx_iot_mqtt_tb_save.c --- */
 
@@ -224,8 +233,12 @@ void ngx_iot_mqtt_tb_unwatch(ngx_iot_mqtt_tb_peer_t *peer);
 
 /* --- ngx_iot_mqtt_tb_rpc.c --- */
 
-/* Begin and stop to pass on requests to the device. */
-ngx_int_t ngx_iot_mqtt_tb_listen(ngx_iot_mqtt_tb_peer_t *peer);
+/*
+ * Begin and stop to pass on requests to the device.  With "later" they come
+ * after ngx_iot_rpc_open_all().
+ */
+ngx_int_t ngx_iot_mqtt_tb_listen(ngx_iot_mqtt_tb_peer_t *peer,
+    ngx_uint_t later);
 void ngx_iot_mqtt_tb_unlisten(ngx_iot_mqtt_tb_peer_t *peer);
 
 /* The device answers; and asks. */
@@ -235,6 +248,11 @@ ngx_int_t ngx_iot_mqtt_tb_rpc_request(ngx_iot_mqtt_tb_call_t *call);
 /* Passes on the answer of a device; as on_publish(). */
 ngx_int_t ngx_iot_mqtt_tb_rpc_answer(ngx_iot_mqtt_tb_op_t *op,
     ngx_iot_device_t *device, int32_t id, ngx_str_t *body);
+
+
+/* --- ngx_iot_mqtt_tb_claim.c --- */
+
+ngx_int_t ngx_iot_mqtt_tb_claim(ngx_iot_mqtt_tb_call_t *call);
 
 
 /* --- ngx_iot_mqtt_tb_provision.c --- */

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_iot_mqtt_tb.h"
+#include "ngx_iot_mqtt_gw.h"
 
 
 /*
@@ -322,6 +322,11 @@ ngx_iot_mqtt_tb_attribute_changed(ngx_iot_bus_client_t *client,
 
     peer = client->data;
     tb = peer->tb;
+
+    if (peer->behind) {
+        return ngx_iot_mqtt_gw_send(peer, NGX_IOT_MQTT_TB_GW_ATTRIBUTES, NULL,
+                                    &msg->payload);
+    }
 
     return ngx_iot_mqtt_tb_send(tb->session, NGX_IOT_MQTT_TB_ATTRIBUTES,
                                 tb->subs[NGX_IOT_MQTT_TB_ATTRIBUTES].form,

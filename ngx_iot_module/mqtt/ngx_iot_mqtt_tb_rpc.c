@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_iot_mqtt_tb.h"
+#include "ngx_iot_mqtt_gw.h"
 
 
 /*
@@ -32,7 +32,7 @@ static void ngx_iot_mqtt_tb_rpc_closed(ngx_iot_mqtt_tb_op_t *op);
 
 
 ngx_int_t
-ngx_iot_mqtt_tb_listen(ngx_iot_mqtt_tb_peer_t *peer)
+ngx_iot_mqtt_tb_listen(ngx_iot_mqtt_tb_peer_t *peer, ngx_uint_t later)
 {
     ngx_iot_rpc_front_t  *front;
 
@@ -48,6 +48,7 @@ ngx_iot_mqtt_tb_listen(ngx_iot_mqtt_tb_peer_t *peer)
 
     front->request = ngx_iot_mqtt_tb_rpc_passed;
     front->data = peer;
+    front->later = later ? 1 : 0;
 
     /* what has been waiting may come before this returns */
 
@@ -87,12 +88,18 @@ ngx_iot_mqtt_tb_rpc_passed(ngx_iot_rpc_front_t *front,
     peer = front->data;
     tb = peer->tb;
 
-    id.data = buf;
-    id.len = ngx_sprintf(buf, "%uD", request->id) - buf;
+    if (peer->behind) {
+        rc = ngx_iot_mqtt_gw_send(peer, NGX_IOT_MQTT_TB_GW_RPC, request,
+                                  &request->body);
 
-    rc = ngx_iot_mqtt_tb_send(tb->session, NGX_IOT_MQTT_TB_RPC,
-                              tb->subs[NGX_IOT_MQTT_TB_RPC].form, &id,
-                              &request->body);
+    } else {
+        id.data = buf;
+        id.len = ngx_sprintf(buf, "%uD", request->id) - buf;
+
+        rc = ngx_iot_mqtt_tb_send(tb->session, NGX_IOT_MQTT_TB_RPC,
+                                  tb->subs[NGX_IOT_MQTT_TB_RPC].form, &id,
+                                  &request->body);
+    }
 
     if (rc == NGX_OK) {
         (void) ngx_iot_rpc_status(front->tenant, front->device, request,

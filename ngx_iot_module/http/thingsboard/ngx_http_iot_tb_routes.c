@@ -186,6 +186,11 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_sql(GET, "device-connectivity/{id}", TEN|CUS,
                         "device_connectivity", READ),
 
+    ngx_http_iot_tb_sql(POST, "customer/device/{name}/claim", CUS,
+                        "device_claim", OPT),
+    ngx_http_iot_tb_sql(DELETE, "customer/device/{name}/claim", TEN|CUS,
+                        "device_reclaim", 0),
+
     /* device profiles */
 
     ngx_http_iot_tb_sql(GET, "deviceProfile/{id}", TEN, "device_profile_get",
@@ -402,8 +407,6 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/systemInfo", SYS),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/updates", SYS),
     ngx_http_iot_tb_501(NGX_HTTP_POST, "device/bulk_import", TEN),
-    ngx_http_iot_tb_501(NGX_HTTP_POST|NGX_HTTP_DELETE,
-                        "customer/device/{name}/claim", TEN|CUS),
     ngx_http_iot_tb_501(ALL, "asset/*", ANY),
     ngx_http_iot_tb_501(ALL, "assets/*", ANY),
     ngx_http_iot_tb_501(ALL, "assetProfile/*", ANY),
