@@ -43,7 +43,7 @@ export IOT_MODULE ?= $(MODULE)
 export IOT_UNIT   := $(BUILD)/unit
 
 .PHONY: all deps build module run start stop reload status doctor test unit \
-        unit-build fuzz fuzz-build bench install dist clean help
+        unit-build fuzz fuzz-build settings-doc bench install dist clean help
 
 all: build
 
@@ -55,6 +55,7 @@ help:
 	@echo "make start, stop, reload, status, doctor    the instance in var/"
 	@echo "make unit     the unit tests of the codecs only"
 	@echo "make fuzz     every fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "make settings-doc  docs/settings.md from the registry"
 	@echo "make bench    the benchmarks"
 	@echo "make install  into DESTDIR"
 	@echo "make dist     a source archive in build/"
@@ -189,6 +190,11 @@ $(FUZZ_DIR)/%: $(TOP)/t/fuzz/%_fuzz.c $(FUZZ_OBJ) \
 	@mkdir -p $(@D)
 	@$(CLANG) $(FUZZ_OPT) -fsanitize=fuzzer,address,undefined -o $@ $< \
 		$(FUZZ_OBJ) $(CODEC_LIB)
+
+
+# the reference of settings is what the registry says
+settings-doc:
+	IOT_WRITE_DOCS=1 $(PROVE) -q $(TOP)/t/sql/settings_doc.t
 
 
 bench: build

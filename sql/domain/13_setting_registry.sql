@@ -438,6 +438,23 @@ END
 $$;
 
 
+-- How a worker seals the value of a secret before it is stored; no row: it is
+-- no secret.  Lengths are those of the text before.
+
+CREATE OR REPLACE FUNCTION iot.setting_seal(name text)
+RETURNS TABLE (kind text, max_length integer)
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN QUERY
+        SELECT CASE d.bounds ->> 'seal' WHEN 'worker' THEN 'w' ELSE 'h' END,
+               COALESCE((d.bounds ->> 'maxLength')::integer, 1000)
+        FROM iot.setting_definition AS d
+        WHERE d.name = setting_seal.name AND d.secret;
+END
+$$;
+
+
 -- Whose setting the caller changes: the server's (NULL) or its tenant's.
 
 CREATE OR REPLACE FUNCTION iot.setting_owner(p iot.principal) RETURNS uuid
@@ -451,7 +468,7 @@ END
 $$;
 
 
--- Check and store.  Rules between settings are for triggers of the subject:
+-- Check and store.  Rules between settings are those of
 -- iot.setting_rules().
 
 CREATE OR REPLACE FUNCTION iot.setting_set(p iot.principal, name text,

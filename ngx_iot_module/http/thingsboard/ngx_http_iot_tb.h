@@ -56,6 +56,10 @@ ngx_int_t ngx_http_iot_tb_timeseries_save_ttl(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_attributes_save(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_attributes_save_device(ngx_http_iot_call_t *call);
 
+/* a secret setting: its value is sealed, then SQL goes on */
+
+ngx_int_t ngx_http_iot_tb_setting_put(ngx_http_iot_call_t *call);
+
 ngx_int_t ngx_http_iot_tb_not_implemented(ngx_http_iot_call_t *call);
 
 

@@ -360,7 +360,8 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
 
     ngx_http_iot_tb_sql(GET, "settings", SYS|TEN, "settings", READ),
     ngx_http_iot_tb_sql(GET, "settings/{name}", SYS|TEN, "setting_get", READ),
-    ngx_http_iot_tb_sql(PUT, "settings/{name}", SYS|TEN, "setting_put", BODY),
+    ngx_http_iot_tb_both(PUT, "settings/{name}", SYS|TEN, "setting_put",
+                         setting_put, BODY),
     ngx_http_iot_tb_sql(DELETE, "settings/{name}", SYS|TEN, "setting_delete",
                         0),
 
