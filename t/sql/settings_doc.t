@@ -65,22 +65,24 @@ sub document {
 
 Made from the registry by `make settings-doc`; do not edit.
 
-What an administrator may want to change while the server runs is a setting: a row of the
-database with a name, a type and bounds.  Changes are checked, written to the audit log with
-the old and the new value, and in force in every worker and helper of every node as soon as
-they have heard of it, which takes milliseconds.
+What an administrator may want to change while the server runs is a setting: a
+row of the database with a name, a type and bounds.  Changes are checked,
+written to the audit log with the old and the new value, and in force in every
+worker and helper of every node as soon as they have heard of it, which takes
+milliseconds.
 
     GET    /api/settings              all that the caller may see; ?prefix=mail.
     GET    /api/settings/mail.from
     PUT    /api/settings/mail.from    {"value":"iot@example.org"}
     DELETE /api/settings/mail.from    back to the default
 
-System administrators have the settings of the server.  Tenant administrators have those whose
-scope is "tenant"; where a tenant sets nothing, the setting of the server holds.  What a value
-must be is told by a refusal: 400 with a message such as
-`jwt.expiration must be an integer from 60 to 315360000!`.
+System administrators have the settings of the server.  Tenant administrators
+have those that are "for each tenant"; where a tenant sets nothing, the setting
+of the server holds.  What a value must be is told by a refusal: 400 with a
+message such as `jwt.expiration must be an integer from 60 to 315360000!`.
 
-A secret is sealed by the worker before the database sees it and never shown again, only `***`.
+A secret is sealed by the worker before the database sees it and never shown
+again, only `***`.
 
 The settings objects of the ThingsBoard API (`/api/admin/settings/general`,
 `/api/admin/securitySettings` ...) are other ways to the same values.
