@@ -171,11 +171,24 @@ void ngx_iot_bus_drop(ngx_iot_bus_message_t *msg);
 ngx_int_t ngx_iot_bus_publish(ngx_iot_bus_message_t *msg,
     ngx_uint_t *matched);
 
+/* How many members a shared subscription has in the node, connected ones. */
+ngx_uint_t ngx_iot_bus_members(u_char *tenant, ngx_str_t *filter,
+    ngx_str_t *group);
+
+/*
+ * To one member of a shared subscription only, whatever the topic.  NGX_OK;
+ * NGX_DECLINED: there is none that takes it.
+ */
+ngx_int_t ngx_iot_bus_publish_share(ngx_iot_bus_message_t *msg,
+    ngx_str_t *filter, ngx_str_t *group);
+
 /*
  * A receiver that must make the message last before the publisher hears of
  * success holds it in deliver(), and lets it go when that is done.  It works
  * through other workers too.  Holding is for messages with ngx_iot_bus_wants():
  * nobody waits for the others.
+ * Of such a message it is a failure too if the member of a shared subscription
+ * whose turn it was has gone and no other took it.
  */
 #define ngx_iot_bus_wants(msg)  ((msg)->done != NULL)
 void ngx_iot_bus_hold(ngx_iot_bus_message_t *msg);
@@ -213,6 +226,7 @@ void ngx_iot_bus_unwait(ngx_iot_bus_wait_t *wait);
 #define NGX_IOT_BUS_RPC_ANSWER  3
 #define NGX_IOT_BUS_NATIVE      4
 #define NGX_IOT_BUS_PROXY       5
+#define NGX_IOT_BUS_STORED      6
 #define NGX_IOT_BUS_TEST        15
 #define NGX_IOT_BUS_TYPES       16
 

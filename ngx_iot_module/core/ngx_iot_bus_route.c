@@ -386,7 +386,91 @@ ngx_iot_bus_deliver_picked(ngx_iot_bus_tenant_t *tenant,
 
     ngx_iot_count(bus_dropped);
 
+    msg->rc = NGX_ERROR;
+
     return 0;
+}
+
+
+ngx_uint_t
+ngx_iot_bus_members(u_char *tenant, ngx_str_t *filter, ngx_str_t *group)
+{
+    ngx_iot_bus_tenant_t   *t;
+    ngx_iot_topic_group_t  *g;
+
+    ngx_iot_bus_wire_poll();
+
+    t = ngx_iot_bus_tenant(tenant, 0);
+
+    if (t == NULL) {
+        return 0;
+    }
+
+    g = ngx_iot_topic_group_find(t->tree, filter, group);
+
+    return g ? (ngx_uint_t) g->members + g->elsewhere : 0;
+}
+
+
+ngx_int_t
+ngx_iot_bus_publish_share(ngx_iot_bus_message_t *msg, ngx_str_t *filter,
+    ngx_str_t *group)
+{
+    ngx_int_t               rc;
+    ngx_uint_t              slot;
+    ngx_iot_bus_sub_t      *sub;
+    ngx_iot_bus_share_t     share;
+    ngx_iot_bus_tenant_t   *tenant;
+
+    if (ngx_iot_slot_self()->slot == NGX_IOT_SLOTS) {
+        return NGX_DECLINED;
+    }
+
+    ngx_iot_bus_wire_poll();
+
+    tenant = ngx_iot_bus_tenant(msg->tenant, 0);
+
+    if (tenant == NULL) {
+        return NGX_DECLINED;
+    }
+
+    share.group = ngx_iot_topic_group_find(tenant->tree, filter, group);
+
+    if (share.group == NULL) {
+        return NGX_DECLINED;
+    }
+
+    sub = (ngx_iot_bus_sub_t *) ngx_iot_topic_pick(share.group, &slot);
+
+    if (sub == NULL && slot >= NGX_IOT_SLOTS) {
+        return NGX_DECLINED;
+    }
+
+    tenant->refs++;
+
+    ngx_iot_bus_delivering++;
+    ngx_iot_bus_hold(msg);
+
+    if (sub) {
+        rc = ngx_iot_bus_deliver_picked(tenant, msg, sub) ? NGX_OK
+                                                          : NGX_DECLINED;
+
+    } else {
+        share.slot = slot;
+        rc = ngx_iot_bus_wire_message(slot, msg, 0, &share, 1);
+        rc = (rc == NGX_OK) ? NGX_OK : NGX_DECLINED;
+    }
+
+    ngx_iot_bus_let_go(msg, NGX_OK);
+    ngx_iot_bus_delivering--;
+
+    tenant->refs--;
+    ngx_iot_bus_tenant_release(tenant);
+
+    ngx_iot_bus_wire_busy();
+    ngx_iot_bus_finish();
+
+    return rc;
 }
 
 
@@ -463,6 +547,7 @@ ngx_iot_bus_deliver_shares(ngx_iot_bus_tenant_t *tenant,
 
         if (group == NULL || group->first == NULL) {
             ngx_iot_count(bus_dropped);
+            envelope->msg.rc = NGX_ERROR;
             continue;
         }
 

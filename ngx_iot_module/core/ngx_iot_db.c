@@ -13,7 +13,7 @@
 
 
 #define NGX_IOT_DB_DEPTH      64
-#define NGX_IOT_DB_LISTENERS  8
+#define NGX_IOT_DB_LISTENERS  16
 
 
 static ngx_int_t ngx_iot_db_lane_init(ngx_cycle_t *cycle, ngx_uint_t id);

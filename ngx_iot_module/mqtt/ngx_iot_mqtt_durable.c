@@ -479,17 +479,15 @@ ngx_iot_mqtt_durable_held(ngx_iot_db_call_t *call)
 ngx_int_t
 ngx_iot_mqtt_durable_resume(ngx_iot_mqtt_session_t *s)
 {
-    ngx_str_t                   group;
     ngx_queue_t                *q;
     ngx_iot_bus_sub_t          *sub;
+    ngx_iot_topic_share_t       share;
     ngx_iot_mqtt_stored_t      *st;
     ngx_iot_mqtt_stored_sub_t  *stored;
 
     if (s->durable == 0) {
         return NGX_OK;
     }
-
-    ngx_str_null(&group);
 
     st = ngx_iot_mqtt_index_find(s->tenant, &s->client_id);
 
@@ -501,13 +499,16 @@ ngx_iot_mqtt_durable_resume(ngx_iot_mqtt_session_t *s)
         {
             stored = ngx_queue_data(q, ngx_iot_mqtt_stored_sub_t, queue);
 
-            sub = ngx_iot_bus_subscribe(&s->bus, &stored->filter, &group);
+            (void) ngx_iot_topic_share(&stored->filter, &share);
+
+            sub = ngx_iot_bus_subscribe(&s->bus, &share.filter, &share.group);
             if (sub == NULL) {
                 return NGX_ERROR;
             }
 
             sub->options = stored->options;
             sub->id = stored->id;
+            s->grouped |= (share.group.len != 0);
 
             if (sub->filter.data[0] == '$') {
                 s->sys = 1;
@@ -709,11 +710,11 @@ ngx_iot_mqtt_durable_row(ngx_iot_mqtt_session_t *s, PGresult *res, int row)
 
 
 ngx_int_t
-ngx_iot_mqtt_durable_subscribe(ngx_iot_mqtt_session_t *s,
+ngx_iot_mqtt_durable_subscribe(ngx_iot_mqtt_session_t *s, ngx_str_t *filter,
     ngx_iot_bus_sub_t *sub, ngx_iot_mqtt_subscribed_pt done, void *data)
 {
     return ngx_iot_mqtt_durable_filter(s, NGX_IOT_MQTT_ADD_FILTER,
-                                       &sub->filter, sub->options, sub->id,
+                                       filter, sub->options, sub->id,
                                        done, data);
 }
 

@@ -48,7 +48,6 @@ static ngx_int_t ngx_iot_mqtt_index_ask(ngx_iot_db_stmt_t *stmt,
 static ngx_iot_mqtt_stored_t *ngx_iot_mqtt_index_add(uint64_t nr,
     u_char *tenant, ngx_str_t *client_id);
 static void ngx_iot_mqtt_index_delete(ngx_iot_mqtt_stored_t *st);
-static ngx_iot_mqtt_stored_t *ngx_iot_mqtt_index_nr(uint64_t nr);
 static void ngx_iot_mqtt_index_filter(ngx_iot_mqtt_stored_t *st,
     ngx_str_t *filter, uint32_t options, uint32_t id);
 static void ngx_iot_mqtt_index_unfilter(ngx_iot_mqtt_stored_t *st,
@@ -477,7 +476,7 @@ ngx_iot_mqtt_index_delete(ngx_iot_mqtt_stored_t *st)
 }
 
 
-static ngx_iot_mqtt_stored_t *
+ngx_iot_mqtt_stored_t *
 ngx_iot_mqtt_index_nr(uint64_t nr)
 {
     ngx_rbtree_node_t  *node;
@@ -563,7 +562,12 @@ ngx_iot_mqtt_index_filter(ngx_iot_mqtt_stored_t *st, ngx_str_t *filter,
 {
     u_char                     *p;
     ngx_int_t                   rc;
+    ngx_iot_topic_share_t       share;
     ngx_iot_mqtt_stored_sub_t  *sub;
+
+    if (ngx_iot_topic_share(filter, &share) == NGX_ERROR) {
+        return;
+    }
 
     ngx_iot_mqtt_index_unfilter(st, filter);
 
@@ -582,7 +586,10 @@ ngx_iot_mqtt_index_filter(ngx_iot_mqtt_stored_t *st, ngx_str_t *filter,
     sub->id = id;
     sub->sub.owner = st;
 
-    rc = ngx_iot_topic_subscribe(st->tree, &sub->filter, NULL, &sub->sub);
+    (void) ngx_iot_topic_share(&sub->filter, &share);
+
+    rc = ngx_iot_topic_subscribe(st->tree, &share.filter, &share.group,
+                                 &sub->sub);
 
     if (rc != NGX_OK && rc != NGX_DONE) {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,

@@ -49,6 +49,7 @@ ngx_iot_mqtt_deliver(ngx_iot_bus_client_t *client, ngx_iot_bus_message_t *msg,
     ngx_iot_bus_sub_t **subs, ngx_uint_t n)
 {
     uint32_t                 ids[NGX_IOT_MQTT_IDS];
+    ngx_int_t                rc;
     ngx_uint_t               i, nids, qos, retain, matched;
     ngx_iot_bus_sub_t       *sub;
     ngx_iot_mqtt_session_t  *s;
@@ -88,8 +89,21 @@ ngx_iot_mqtt_deliver(ngx_iot_bus_client_t *client, ngx_iot_bus_message_t *msg,
         return NGX_OK;
     }
 
-    return ngx_iot_mqtt_send_message(s, msg, ngx_min(qos, msg->qos), retain,
-                                     ids, nids);
+    qos = ngx_min(qos, msg->qos);
+
+    if (subs[0]->group.len == 0 || qos == 0) {
+        return ngx_iot_mqtt_send_message(s, msg, qos, retain, ids, nids);
+    }
+
+    if (s->durable) {
+        return ngx_iot_mqtt_share_deliver(s, msg, qos, retain, subs[0]);
+    }
+
+    s->sharing = subs[0];
+    rc = ngx_iot_mqtt_send_message(s, msg, qos, retain, ids, nids);
+    s->sharing = NULL;
+
+    return rc;
 }
 
 
@@ -334,15 +348,40 @@ static ngx_iot_mqtt_out_t *
 ngx_iot_mqtt_out_create(ngx_iot_mqtt_session_t *s, ngx_iot_bus_message_t *msg,
     ngx_uint_t qos, ngx_uint_t retain, uint32_t *ids, ngx_uint_t nids)
 {
+    u_char              *p;
+    size_t               len;
     ngx_iot_mqtt_out_t  *out;
 
-    out = ngx_alloc(sizeof(ngx_iot_mqtt_out_t) + nids * sizeof(uint32_t),
+    len = 0;
+
+    if (s->sharing) {
+        len = sizeof(ngx_iot_topic_share_t) + s->sharing->filter.len
+              + s->sharing->group.len;
+    }
+
+    out = ngx_alloc(sizeof(ngx_iot_mqtt_out_t)
+                    + ((nids * sizeof(uint32_t) + 7) & ~7) + len,
                     s->connection->log);
     if (out == NULL) {
         return NULL;
     }
 
     ngx_memzero(out, sizeof(ngx_iot_mqtt_out_t));
+
+    if (s->sharing) {
+        p = (u_char *) (out + 1) + ((nids * sizeof(uint32_t) + 7) & ~7);
+
+        out->share = (ngx_iot_topic_share_t *) p;
+        p += sizeof(ngx_iot_topic_share_t);
+
+        out->share->filter.data = p;
+        out->share->filter.len = s->sharing->filter.len;
+        p = ngx_cpymem(p, s->sharing->filter.data, s->sharing->filter.len);
+
+        out->share->group.data = p;
+        out->share->group.len = s->sharing->group.len;
+        ngx_memcpy(p, s->sharing->group.data, s->sharing->group.len);
+    }
 
     out->msg = msg;
     out->session = s;
@@ -624,6 +663,25 @@ ngx_iot_mqtt_pump(ngx_iot_mqtt_session_t *s)
 }
 
 
+void
+ngx_iot_mqtt_more(ngx_iot_mqtt_session_t *s)
+{
+    if (s->durable == 0 || s->state != NGX_IOT_MQTT_UP) {
+        return;
+    }
+
+    s->more = 1;
+
+    if (s->drained) {
+        s->drained = 0;
+
+        if (ngx_queue_empty(&s->waiting)) {
+            ngx_iot_mqtt_durable_fetch(s);
+        }
+    }
+}
+
+
 /* how many retained messages may be added without filling memory */
 
 ngx_uint_t
@@ -707,6 +765,13 @@ ngx_iot_mqtt_out_detach(ngx_iot_mqtt_session_t *s)
         ngx_queue_remove(q);
 
         out = ngx_queue_data(q, ngx_iot_mqtt_out_t, queue);
+
+        /* what was begun at QoS 2 is nobody else's (section 4.8.2) */
+
+        if (out->share && out->msg && out->qos == 1) {
+            ngx_iot_mqtt_share_again(out->msg, out->share);
+        }
+
         ngx_iot_mqtt_out_let_go(out);
     }
 
@@ -723,6 +788,11 @@ ngx_iot_mqtt_out_detach(ngx_iot_mqtt_session_t *s)
         ngx_queue_remove(q);
 
         out = ngx_queue_data(q, ngx_iot_mqtt_out_t, queue);
+
+        if (out->share) {
+            ngx_iot_mqtt_share_again(out->msg, out->share);
+        }
+
         ngx_iot_mqtt_out_free(out);
     }
 

@@ -59,6 +59,7 @@ ngx_iot_mqtt_module_init_process(ngx_cycle_t *cycle)
         || ngx_iot_mqtt_index_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_leave_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_will_init_process(cycle) != NGX_OK
+        || ngx_iot_mqtt_share_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_worker_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_sys_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_connect_init_process(cycle) != NGX_OK

@@ -44,6 +44,7 @@ static void ngx_iot_mqtt_route_stored(ngx_iot_bus_message_t *msg,
     ngx_iot_mqtt_in_t *in, ngx_int_t rc);
 static void ngx_iot_mqtt_route_bus(ngx_iot_bus_message_t *msg,
     ngx_iot_mqtt_in_t *in);
+static void ngx_iot_mqtt_route_done(ngx_iot_bus_message_t *msg);
 static void ngx_iot_mqtt_in_held(void *data, ngx_int_t rc,
     ngx_iot_error_t *err);
 static void ngx_iot_mqtt_route_wait(ngx_iot_bus_message_t *msg,
@@ -593,11 +594,37 @@ static void
 ngx_iot_mqtt_route_bus(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in)
 {
     ngx_int_t   rc;
-    ngx_uint_t  matched;
+    ngx_uint_t  matched, wants;
 
+    wants = 0;
     matched = 0;
 
+    if (in && msg->qos) {
+        rc = ngx_iot_mqtt_share_check(msg, in->alone);
+
+        if (rc == NGX_AGAIN && (msg->flags & NGX_IOT_MQTT_OWN) == 0) {
+            /* the last member of a group has just gone */
+            ngx_iot_mqtt_route_on(msg, in);
+            return;
+        }
+
+        if (rc == NGX_OK) {
+            msg->done = ngx_iot_mqtt_route_done;
+            msg->done_data = in;
+            wants = 1;
+
+        } else if (rc == NGX_AGAIN) {
+            ngx_iot_bus_drop(msg);
+            ngx_iot_mqtt_publish_done(in, NGX_IOT_MQTT_UNAVAILABLE);
+            return;
+        }
+    }
+
     rc = ngx_iot_bus_publish(msg, &matched);
+
+    if (rc != NGX_OK) {
+        msg->done = NULL;
+    }
 
     if (rc == NGX_BUSY) {
         ngx_iot_mqtt_route_wait(msg, in);
@@ -608,13 +635,13 @@ ngx_iot_mqtt_route_bus(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in)
         ngx_iot_mqtt_retain(msg);
     }
 
-    if (msg->flags & NGX_IOT_MQTT_STORED) {
+    if (msg->flags & NGX_IOT_MQTT_OWN) {
         matched = 1;
     }
 
     ngx_iot_bus_drop(msg);
 
-    if (in == NULL) {
+    if (in == NULL || (wants && rc == NGX_OK)) {
         return;
     }
 
@@ -624,6 +651,24 @@ ngx_iot_mqtt_route_bus(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in)
     }
 
     ngx_iot_mqtt_in_ready(in, matched ? 0 : NGX_IOT_MQTT_NO_SUBSCRIBERS);
+}
+
+
+/* members of groups have written down what they have got */
+
+static void
+ngx_iot_mqtt_route_done(ngx_iot_bus_message_t *msg)
+{
+    ngx_iot_mqtt_in_t  *in;
+
+    in = msg->done_data;
+
+    if (msg->rc != NGX_OK) {
+        ngx_iot_mqtt_publish_done(in, NGX_IOT_MQTT_UNAVAILABLE);
+        return;
+    }
+
+    ngx_iot_mqtt_in_ready(in, 0);
 }
 
 

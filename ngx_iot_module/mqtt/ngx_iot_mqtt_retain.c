@@ -136,7 +136,7 @@ ngx_iot_mqtt_retain(ngx_iot_bus_message_t *msg)
     /* the change itself must not be dropped on a full ring */
 
     change->qos = 1;
-    change->flags = msg->flags & ~NGX_IOT_MQTT_STORED;
+    change->flags = msg->flags & ~NGX_IOT_MQTT_OWN;
     change->published = msg->published;
     change->expires = msg->expires;
 

@@ -95,6 +95,7 @@ struct ngx_iot_mqtt_out_s {
     ngx_iot_mqtt_session_t  *session;   /* NULL when it has gone */
     uint64_t                 stored;    /* its number in the store, or 0 */
     uint32_t                *ids;       /* subscription identifiers */
+    ngx_iot_topic_share_t   *share;     /* of a group, NULL: of none */
     uint16_t                 nids;
     uint16_t                 packet_id;
     uint8_t                  qos;
@@ -128,6 +129,7 @@ struct ngx_iot_mqtt_in_s {
     uint8_t                  type;      /* PUBACK, PUBREC or PUBCOMP */
     uint8_t                  reason;
     uint8_t                  state;
+    uint16_t                 alone;     /* groups it was stored for */
     unsigned                 stored:1;  /* QoS 2: there is a row */
     unsigned                 failed:1;  /* storage is away */
 };
@@ -146,6 +148,12 @@ struct ngx_iot_mqtt_in_s {
 
 #define NGX_IOT_MQTT_PROPERTIES        0x00010000
 #define NGX_IOT_MQTT_STORED            0x00020000
+
+/* it was stored for members of groups of which nobody is connected */
+#define NGX_IOT_MQTT_OFFLINE           0x00040000
+
+#define NGX_IOT_MQTT_OWN                                                      \
+    (NGX_IOT_MQTT_STORED|NGX_IOT_MQTT_OFFLINE)
 
 
 typedef struct {
@@ -207,6 +215,7 @@ struct ngx_iot_mqtt_session_s {
 
     uint32_t                         nsubs;
     ngx_queue_t                      scans;     /* retained to be sent */
+    ngx_iot_bus_sub_t               *sharing;   /* while it is delivered */
     ngx_iot_mqtt_will_t             *will;
     uint64_t                         will_mark;     /* its row, or 0 */
     uint32_t                         will_delay;    /* with WILL_DUE */
@@ -250,6 +259,7 @@ struct ngx_iot_mqtt_session_s {
     unsigned                         resume:1;
     unsigned                         wrapped:1;     /* identifiers */
     unsigned                         sys:1;         /* wants $SYS */
+    unsigned                         grouped:1;     /* stored, in a group */
 };
 
 
@@ -425,6 +435,9 @@ ngx_int_t ngx_iot_mqtt_deliver(ngx_iot_bus_client_t *client,
 ngx_int_t ngx_iot_mqtt_send_message(ngx_iot_mqtt_session_t *s,
     ngx_iot_bus_message_t *msg, ngx_uint_t qos, ngx_uint_t retain,
     uint32_t *ids, ngx_uint_t nids);
+
+/* There is more for the session in the store than it has heard of. */
+void ngx_iot_mqtt_more(ngx_iot_mqtt_session_t *s);
 
 /* A row of the store, in the state that it had. */
 ngx_int_t ngx_iot_mqtt_out_restore(ngx_iot_mqtt_session_t *s,

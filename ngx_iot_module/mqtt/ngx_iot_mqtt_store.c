@@ -28,6 +28,8 @@ typedef struct {
     ngx_iot_bus_message_t   *msg;
     ngx_iot_mqtt_in_t       *in;
     ngx_iot_mqtt_stored_pt   stored;
+    ngx_uint_t               nwake;
+    uint64_t                 wake[1];   /* members of groups, offline */
 } ngx_iot_mqtt_storing_t;
 
 /* what one session gets of it */
@@ -37,14 +39,19 @@ typedef struct {
     ngx_uint_t               qos;
     ngx_uint_t               flags;
     ngx_uint_t               nids;
+    uint64_t                 id;        /* of the row */
+    ngx_str_t                group;     /* the filter of a group, or none */
     u_char                   ids[NGX_IOT_MQTT_ROW_IDS * 4];
 } ngx_iot_mqtt_share_t;
 
 
 static ngx_uint_t ngx_iot_mqtt_store_share(ngx_iot_bus_message_t *msg,
     ngx_iot_topic_match_t *match, ngx_uint_t *i, ngx_iot_mqtt_share_t *share);
-static ngx_iot_bus_message_t *ngx_iot_mqtt_store_number(
-    ngx_iot_bus_message_t *msg);
+static void ngx_iot_mqtt_store_member(ngx_iot_bus_message_t *msg,
+    ngx_iot_mqtt_stored_sub_t *sub, ngx_iot_mqtt_share_t *share);
+static ngx_int_t ngx_iot_mqtt_store_rows(ngx_iot_bus_message_t *msg,
+    ngx_iot_topic_match_t *match, ngx_iot_mqtt_storing_t *storing);
+static uint64_t ngx_iot_mqtt_store_next(void);
 static ngx_int_t ngx_iot_mqtt_store_put(ngx_iot_bus_message_t *msg,
     ngx_iot_mqtt_share_t *share);
 static void ngx_iot_mqtt_store_committed(void *data, ngx_int_t rc,
@@ -57,7 +64,8 @@ static uint32_t  ngx_iot_mqtt_queue_types[] = {
     NGX_IOT_MQTT_OID_INT8, NGX_IOT_MQTT_OID_INT8, NGX_IOT_MQTT_OID_INT2,
     NGX_IOT_MQTT_OID_INT4, NGX_IOT_MQTT_OID_BYTEA, NGX_IOT_MQTT_OID_TEXT,
     NGX_IOT_MQTT_OID_BYTEA, NGX_IOT_MQTT_OID_BYTEA, NGX_IOT_MQTT_OID_TEXT,
-    NGX_IOT_MQTT_OID_INT8, NGX_IOT_MQTT_OID_INT8, NGX_IOT_MQTT_OID_INT4
+    NGX_IOT_MQTT_OID_INT8, NGX_IOT_MQTT_OID_INT8, NGX_IOT_MQTT_OID_INT4,
+    NGX_IOT_MQTT_OID_TEXT
 };
 
 static uint32_t  ngx_iot_mqtt_mark_types[] = {
@@ -81,9 +89,9 @@ static uint32_t  ngx_iot_mqtt_retain_types[] = {
 static ngx_iot_batch_kind_t  ngx_iot_mqtt_queue_kind = {
     ngx_string("mqtt_queue"),
     ngx_iot_db_stmt("SELECT iot.mqtt_store($1, $2, $3, $4, $5, $6, $7, $8,"
-                    " $9, $10, $11, $12)"),
+                    " $9, $10, $11, $12, $13)"),
     { ngx_null_string, 0 },
-    12,
+    13,
     ngx_iot_mqtt_queue_types,
     2 + 12 + 12                            /* session, id */
 };
@@ -176,6 +184,7 @@ ngx_iot_mqtt_store_share(ngx_iot_bus_message_t *msg,
         share->qos = 0;
         share->flags = msg->flags & ~NGX_IOT_BUS_RETAIN;
         share->nids = 0;
+        share->group.len = 0;
 
         for ( /* void */ ; *i < match->nsubs && match->subs[*i]->owner == st;
               (*i)++)
@@ -215,11 +224,36 @@ ngx_iot_mqtt_store_share(ngx_iot_bus_message_t *msg,
 }
 
 
+/* the same of a member of a group */
+
+static void
+ngx_iot_mqtt_store_member(ngx_iot_bus_message_t *msg,
+    ngx_iot_mqtt_stored_sub_t *sub, ngx_iot_mqtt_share_t *share)
+{
+    share->session = sub->sub.owner;
+    share->qos = sub->options & NGX_IOT_MQTT_SUB_QOS;
+    share->qos = ngx_min(share->qos, msg->qos);
+    share->flags = msg->flags;
+    share->nids = 0;
+    share->id = ngx_iot_mqtt_store_next();
+    share->group = sub->filter;
+
+    if (!(sub->options & NGX_IOT_MQTT_SUB_AS_PUBLISHED)) {
+        share->flags &= ~NGX_IOT_BUS_RETAIN;
+    }
+
+    if (sub->id) {
+        (void) ngx_iot_put32(share->ids, sub->id);
+        share->nids = 1;
+    }
+}
+
+
 ngx_int_t
 ngx_iot_mqtt_store_message(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in,
     ngx_iot_mqtt_stored_pt stored)
 {
-    ngx_uint_t               i, n;
+    ngx_uint_t               i, n, alone;
     ngx_iot_mqtt_share_t     share;
     ngx_iot_topic_match_t   *match;
     ngx_iot_batch_entry_t   *entry;
@@ -235,31 +269,47 @@ ngx_iot_mqtt_store_message(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in,
         /* void */
     }
 
-    if (n == 0) {
+    alone = ngx_iot_mqtt_share_offline(msg, match);
+
+    if (n + alone == 0) {
         ngx_iot_topic_match_release(match);
         return NGX_DECLINED;
     }
 
     copy = ngx_iot_mqtt_store_number(msg);
-    storing = ngx_alloc(sizeof(ngx_iot_mqtt_storing_t), ngx_cycle->log);
-    entry = ngx_iot_batch_begin(ngx_iot_mqtt_queue_batch, n);
+    storing = ngx_alloc(sizeof(ngx_iot_mqtt_storing_t)
+                        + alone * sizeof(uint64_t), ngx_cycle->log);
+    entry = ngx_iot_batch_begin(ngx_iot_mqtt_queue_batch, n + alone);
 
     if (copy == NULL || storing == NULL || entry == NULL) {
         goto failed;
     }
 
-    for (i = 0; ngx_iot_mqtt_store_share(msg, match, &i, &share); /* void */) {
-
-        if (ngx_iot_mqtt_store_put(copy, &share) != NGX_OK) {
-            goto failed;
-        }
+    if (n == 0) {
+        /* nobody has a row of that number */
+        ngx_iot_bus_drop(copy);
+        ngx_iot_bus_keep(msg);
+        copy = msg;
     }
 
-    ngx_iot_topic_match_release(match);
+    if (in) {
+        in->alone = (uint16_t) alone;
+    }
+
+    if (alone) {
+        copy->flags |= NGX_IOT_MQTT_OFFLINE;
+    }
 
     storing->msg = copy;
     storing->in = in;
     storing->stored = stored;
+    storing->nwake = 0;
+
+    if (ngx_iot_mqtt_store_rows(copy, match, storing) != NGX_OK) {
+        goto failed;
+    }
+
+    ngx_iot_topic_match_release(match);
 
     ngx_iot_batch_end(ngx_iot_mqtt_queue_batch, entry,
                       ngx_iot_mqtt_store_committed, storing);
@@ -286,16 +336,91 @@ failed:
 }
 
 
+static ngx_int_t
+ngx_iot_mqtt_store_rows(ngx_iot_bus_message_t *msg,
+    ngx_iot_topic_match_t *match, ngx_iot_mqtt_storing_t *storing)
+{
+    ngx_uint_t                  i;
+    ngx_iot_mqtt_share_t        share;
+    ngx_iot_mqtt_stored_sub_t  *sub;
+
+    share.id = ngx_iot_mqtt_store_id(msg);
+
+    for (i = 0; ngx_iot_mqtt_store_share(msg, match, &i, &share); /* void */) {
+
+        if (ngx_iot_mqtt_store_put(msg, &share) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    for (i = 0; i < match->ngroups; i++) {
+
+        if (!ngx_iot_mqtt_share_alone(msg->tenant, match->groups[i])) {
+            continue;
+        }
+
+        do {
+            sub = (ngx_iot_mqtt_stored_sub_t *)
+                      ngx_iot_topic_pick_member(match->groups[i]);
+        } while ((sub->options & NGX_IOT_MQTT_SUB_QOS) == 0);
+
+        ngx_iot_mqtt_store_member(msg, sub, &share);
+
+        if (ngx_iot_mqtt_store_put(msg, &share) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        storing->wake[storing->nwake++] = share.session->nr;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iot_mqtt_store_one(ngx_iot_mqtt_stored_t *st, ngx_iot_bus_message_t *msg,
+    ngx_uint_t qos, ngx_uint_t retain, uint32_t id, ngx_str_t *filter,
+    ngx_iot_mqtt_marked_pt done, void *data)
+{
+    ngx_iot_mqtt_share_t    share;
+    ngx_iot_batch_entry_t  *entry;
+
+    entry = ngx_iot_batch_begin(ngx_iot_mqtt_queue_batch, 1);
+    if (entry == NULL) {
+        return NGX_ERROR;
+    }
+
+    share.session = st;
+    share.qos = qos;
+    share.flags = msg->flags & ~NGX_IOT_BUS_RETAIN;
+    share.flags |= retain ? NGX_IOT_BUS_RETAIN : 0;
+    share.id = ngx_iot_mqtt_store_id(msg);
+    share.group = *filter;
+    share.nids = 0;
+
+    if (id) {
+        (void) ngx_iot_put32(share.ids, id);
+        share.nids = 1;
+    }
+
+    if (ngx_iot_mqtt_store_put(msg, &share) != NGX_OK) {
+        ngx_iot_batch_cancel(ngx_iot_mqtt_queue_batch, entry);
+        return NGX_ERROR;
+    }
+
+    ngx_iot_batch_end(ngx_iot_mqtt_queue_batch, entry, done, data);
+
+    return NGX_OK;
+}
+
+
 /* the time, the worker, and a count: grows for each worker's messages */
 
-static ngx_iot_bus_message_t *
-ngx_iot_mqtt_store_number(ngx_iot_bus_message_t *msg)
+static uint64_t
+ngx_iot_mqtt_store_next(void)
 {
-    u_char                 *p;
-    uint64_t                id;
-    ngx_str_t               props;
-    ngx_time_t             *tp;
-    ngx_iot_bus_message_t  *copy;
+    uint64_t     id;
+    ngx_time_t  *tp;
 
     tp = ngx_timeofday();
 
@@ -308,19 +433,37 @@ ngx_iot_mqtt_store_number(ngx_iot_bus_message_t *msg)
 
     ngx_iot_mqtt_last_id = id;
 
-    props.len = 8 + msg->properties.len;
-    props.data = ngx_alloc(props.len, ngx_cycle->log);
-    if (props.data == NULL) {
+    return id;
+}
+
+
+ngx_iot_bus_message_t *
+ngx_iot_mqtt_store_number(ngx_iot_bus_message_t *msg)
+{
+    u_char                 *p;
+    ngx_str_t               props, stored;
+    ngx_iot_bus_message_t  *copy;
+
+    props = msg->properties;
+
+    if (msg->flags & NGX_IOT_MQTT_STORED) {
+        props.data += 8;
+        props.len -= 8;
+    }
+
+    stored.len = 8 + props.len;
+    stored.data = ngx_alloc(stored.len, ngx_cycle->log);
+    if (stored.data == NULL) {
         return NULL;
     }
 
-    p = ngx_iot_put64(props.data, id);
-    ngx_memcpy(p, msg->properties.data, msg->properties.len);
+    p = ngx_iot_put64(stored.data, ngx_iot_mqtt_store_next());
+    ngx_memcpy(p, props.data, props.len);
 
     copy = ngx_iot_bus_message(msg->tenant, &msg->topic, &msg->payload,
-                               &props, &msg->publisher);
+                               &stored, &msg->publisher);
 
-    ngx_free(props.data);
+    ngx_free(stored.data);
 
     if (copy == NULL) {
         return NULL;
@@ -350,29 +493,43 @@ static ngx_int_t
 ngx_iot_mqtt_store_put(ngx_iot_bus_message_t *msg,
     ngx_iot_mqtt_share_t *share)
 {
-    u_char  *p;
+    u_char     *p;
+    ngx_str_t   props;
+
+    props = msg->properties;
+
+    if (msg->flags & NGX_IOT_MQTT_STORED) {
+        props.data += 8;
+        props.len -= 8;
+    }
 
     p = ngx_iot_batch_row(ngx_iot_mqtt_queue_batch,
                           NGX_IOT_MQTT_ROW + share->nids * 4 + msg->topic.len
-                          + msg->payload.len + msg->properties.len
-                          + msg->publisher.len);
+                          + msg->payload.len + props.len
+                          + msg->publisher.len + share->group.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     p = ngx_iot_cell_int8(p, share->session->nr);
-    p = ngx_iot_cell_int8(p, ngx_iot_mqtt_store_id(msg));
+    p = ngx_iot_cell_int8(p, share->id);
     p = ngx_iot_cell_int2(p, share->qos);
-    p = ngx_iot_cell_int4(p, share->flags & ~NGX_IOT_MQTT_STORED);
+    p = ngx_iot_cell_int4(p, share->flags & ~NGX_IOT_MQTT_OWN);
     p = ngx_iot_mqtt_cell_bytes(p, share->ids, share->nids * 4);
     p = ngx_iot_cell_text(p, &msg->topic);
     p = ngx_iot_mqtt_cell_bytes(p, msg->payload.data, msg->payload.len);
-    p = ngx_iot_mqtt_cell_bytes(p, msg->properties.data + 8,
-                                msg->properties.len - 8);
+    p = ngx_iot_mqtt_cell_bytes(p, props.data, props.len);
     p = ngx_iot_cell_text(p, &msg->publisher);
     p = ngx_iot_cell_int8(p, msg->published);
     p = ngx_iot_cell_int8(p, msg->expires);
     p = ngx_iot_cell_int4(p, NGX_IOT_MQTT_STORE_LIMIT);
+
+    if (share->group.len) {
+        p = ngx_iot_cell_text(p, &share->group);
+
+    } else {
+        p = ngx_iot_cell_null(p);
+    }
 
     ngx_iot_batch_row_end(ngx_iot_mqtt_queue_batch, p);
 
@@ -385,8 +542,14 @@ ngx_iot_mqtt_store_committed(void *data, ngx_int_t rc, ngx_iot_error_t *err)
 {
     ngx_iot_mqtt_storing_t  *storing = data;
 
+    ngx_uint_t  i;
+
     if (rc != NGX_OK) {
         ngx_iot_mqtt_store_ignore(NULL, rc, err);
+    }
+
+    for (i = 0; rc == NGX_OK && i < storing->nwake; i++) {
+        ngx_iot_mqtt_share_wake(storing->wake[i]);
     }
 
     storing->stored(storing->msg, storing->in,
@@ -510,7 +673,7 @@ ngx_iot_mqtt_store_retained(ngx_iot_bus_message_t *msg,
     p = ngx_iot_mqtt_cell_bytes(p, uuid, NGX_IOT_UUID_SIZE);
     p = ngx_iot_cell_text(p, &msg->topic);
     p = ngx_iot_cell_int2(p, msg->qos);
-    p = ngx_iot_cell_int4(p, msg->flags & ~NGX_IOT_MQTT_STORED);
+    p = ngx_iot_cell_int4(p, msg->flags & ~NGX_IOT_MQTT_OWN);
 
     if (msg->payload.len) {
         p = ngx_iot_mqtt_cell_bytes(p, msg->payload.data, msg->payload.len);

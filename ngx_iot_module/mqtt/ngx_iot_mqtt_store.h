@@ -36,7 +36,7 @@ typedef struct {
     ngx_queue_t              queue;
     uint32_t                 options;
     uint32_t                 id;
-    ngx_str_t                filter;
+    ngx_str_t                filter;    /* with "$share/GROUP/" */
 } ngx_iot_mqtt_stored_sub_t;
 
 
@@ -73,6 +73,7 @@ ngx_int_t ngx_iot_mqtt_index_init_process(ngx_cycle_t *cycle);
 /* 1 when all that is stored is known here */
 ngx_uint_t ngx_iot_mqtt_index_ready(void);
 
+ngx_iot_mqtt_stored_t *ngx_iot_mqtt_index_nr(uint64_t nr);
 ngx_iot_mqtt_stored_t *ngx_iot_mqtt_index_find(u_char *tenant,
     ngx_str_t *client_id);
 ngx_iot_topic_match_t *ngx_iot_mqtt_index_match(u_char *tenant,
@@ -107,6 +108,20 @@ typedef void (*ngx_iot_mqtt_stored_pt)(ngx_iot_bus_message_t *msg,
 ngx_int_t ngx_iot_mqtt_store_message(ngx_iot_bus_message_t *msg,
     ngx_iot_mqtt_in_t *in, ngx_iot_mqtt_stored_pt stored);
 
+typedef void (*ngx_iot_mqtt_marked_pt)(void *data, ngx_int_t rc,
+    ngx_iot_error_t *err);
+
+/* The message with a number of its own, refs 1; NULL: no memory. */
+ngx_iot_bus_message_t *ngx_iot_mqtt_store_number(ngx_iot_bus_message_t *msg);
+
+/*
+ * One row of one session, for one of its subscriptions.  NGX_OK: done() will
+ * be called.
+ */
+ngx_int_t ngx_iot_mqtt_store_one(ngx_iot_mqtt_stored_t *st,
+    ngx_iot_bus_message_t *msg, ngx_uint_t qos, ngx_uint_t retain,
+    uint32_t id, ngx_str_t *filter, ngx_iot_mqtt_marked_pt done, void *data);
+
 u_char *ngx_iot_mqtt_cell_bytes(u_char *p, u_char *data, size_t len);
 
 /* states of a row */
@@ -117,9 +132,6 @@ u_char *ngx_iot_mqtt_cell_bytes(u_char *p, u_char *data, size_t len);
 #define NGX_IOT_MQTT_MARK_SENT      1
 #define NGX_IOT_MQTT_MARK_RELEASED  2
 #define NGX_IOT_MQTT_MARK_DONE      3
-
-typedef void (*ngx_iot_mqtt_marked_pt)(void *data, ngx_int_t rc,
-    ngx_iot_error_t *err);
 
 ngx_int_t ngx_iot_mqtt_store_mark(uint64_t session, uint64_t id,
     ngx_uint_t packet_id, ngx_uint_t state, ngx_iot_mqtt_marked_pt done,
@@ -138,6 +150,43 @@ uint64_t ngx_iot_mqtt_store_id(ngx_iot_bus_message_t *msg);
 /* The columns of a row, as a message with refs 1; NULL: no memory. */
 ngx_iot_bus_message_t *ngx_iot_mqtt_store_row(u_char *tenant, PGresult *res,
     int row, int column, ngx_str_t *publisher, uint64_t id);
+
+
+/* --- ngx_iot_mqtt_share.c: groups with stored members --- */
+
+/* "$share/GROUP/FILTER"; its data are allocated, NULL: no memory */
+ngx_str_t ngx_iot_mqtt_share_text(ngx_str_t *filter, ngx_str_t *group);
+
+/* Groups that match and have stored members, but nobody connected. */
+ngx_uint_t ngx_iot_mqtt_share_offline(ngx_iot_bus_message_t *msg,
+    ngx_iot_topic_match_t *match);
+ngx_uint_t ngx_iot_mqtt_share_alone(u_char *tenant,
+    ngx_iot_topic_group_t *group);
+
+/*
+ * Before a message goes over the bus.  NGX_DECLINED: no group with a stored
+ * member wants it; NGX_OK: one does, wait until it was stored; NGX_AGAIN:
+ * since it was stored for "alone" groups more have nobody connected.
+ */
+ngx_int_t ngx_iot_mqtt_share_check(ngx_iot_bus_message_t *msg,
+    ngx_uint_t alone);
+
+/*
+ * A message whose turn in a group it is to be this session's, which is
+ * stored: NGX_OK, or NGX_DECLINED.
+ */
+ngx_int_t ngx_iot_mqtt_share_deliver(ngx_iot_mqtt_session_t *s,
+    ngx_iot_bus_message_t *msg, ngx_uint_t qos, ngx_uint_t retain,
+    ngx_iot_bus_sub_t *sub);
+
+/* Its receiver has gone before it acknowledged: to another one. */
+void ngx_iot_mqtt_share_again(ngx_iot_bus_message_t *msg,
+    ngx_iot_topic_share_t *share);
+
+/* Rows were written for a session that may have been connected since. */
+void ngx_iot_mqtt_share_wake(uint64_t nr);
+
+ngx_int_t ngx_iot_mqtt_share_init_process(ngx_cycle_t *cycle);
 
 
 /* --- ngx_iot_mqtt_durable.c: sessions --- */
@@ -161,7 +210,7 @@ void ngx_iot_mqtt_durable_fetch(ngx_iot_mqtt_session_t *s);
 typedef void (*ngx_iot_mqtt_subscribed_pt)(void *data, ngx_int_t rc);
 
 ngx_int_t ngx_iot_mqtt_durable_subscribe(ngx_iot_mqtt_session_t *s,
-    ngx_iot_bus_sub_t *sub, ngx_iot_mqtt_subscribed_pt done, void *data);
+    ngx_str_t *filter, ngx_iot_bus_sub_t *sub, ngx_iot_mqtt_subscribed_pt done, void *data);
 ngx_int_t ngx_iot_mqtt_durable_unsubscribe(ngx_iot_mqtt_session_t *s,
     ngx_str_t *filter, ngx_iot_mqtt_subscribed_pt done, void *data);
 

@@ -99,7 +99,8 @@ ngx_iot_mqtt_on_subscribe(ngx_iot_mqtt_session_t *s,
         ngx_iot_mqtt_subscribe_one(s, &subscription, id,
                                    &change->items[change->n]);
 
-        ngx_iot_mqtt_change_write(change, &change->items[change->n], NULL);
+        ngx_iot_mqtt_change_write(change, &change->items[change->n],
+                                  &subscription.filter);
         change->n++;
     }
 
@@ -147,16 +148,18 @@ ngx_iot_mqtt_change_write(ngx_iot_mqtt_change_t *change,
         return;
     }
 
-    if (filter) {
+    if (change->type == NGX_IOT_MQTT_UNSUBACK) {
         rc = ngx_iot_mqtt_durable_unsubscribe(s, filter,
                                               ngx_iot_mqtt_change_done, item);
 
     } else {
-        if (item->sub == NULL || item->sub->group.len) {
+        if (item->sub == NULL) {
             return;
         }
 
-        rc = ngx_iot_mqtt_durable_subscribe(s, item->sub,
+        s->grouped |= (item->sub->group.len != 0);
+
+        rc = ngx_iot_mqtt_durable_subscribe(s, filter, item->sub,
                                             ngx_iot_mqtt_change_done, item);
     }
 

@@ -20,6 +20,9 @@
 /* sessions that expire at once */
 #define NGX_IOT_MQTT_MOST    500
 
+/* sessions whose rows are asked for again at once */
+#define NGX_IOT_MQTT_STUCK   200
+
 /* how long a call may take whose end we did not see */
 #define NGX_IOT_MQTT_UNSURE  70000
 
@@ -27,6 +30,7 @@
 static void ngx_iot_mqtt_worker_timer(ngx_event_t *ev);
 static ngx_int_t ngx_iot_mqtt_worker_tick(void);
 static void ngx_iot_mqtt_worker_ticked(ngx_iot_db_call_t *call);
+static void ngx_iot_mqtt_worker_stuck(ngx_iot_mqtt_session_t *s);
 static void ngx_iot_mqtt_worker_mine(void);
 static void ngx_iot_mqtt_worker_count(ngx_iot_mqtt_session_t *s);
 static void ngx_iot_mqtt_worker_list(ngx_iot_mqtt_session_t *s);
@@ -224,8 +228,28 @@ ngx_iot_mqtt_worker_ticked(ngx_iot_db_call_t *call)
         ngx_iot_mqtt_worker_mine();
     }
 
+    /* what could not be read or written when it was time */
+
+    ngx_iot_mqtt_worker_n = NGX_IOT_MQTT_STUCK;
+    ngx_iot_mqtt_each(ngx_iot_mqtt_worker_stuck);
+
     ngx_iot_mqtt_leave_again();
     ngx_iot_mqtt_worker_expire();
+}
+
+
+static void
+ngx_iot_mqtt_worker_stuck(ngx_iot_mqtt_session_t *s)
+{
+    if (s->durable
+        && !s->drained
+        && s->fetching == NULL
+        && ngx_queue_empty(&s->waiting)
+        && ngx_iot_mqtt_worker_n)
+    {
+        ngx_iot_mqtt_worker_n--;
+        ngx_iot_mqtt_durable_fetch(s);
+    }
 }
 
 

@@ -7,6 +7,56 @@
 -- with text of a client as anything but a value.
 
 
+DROP FUNCTION IF EXISTS iot.mqtt_store(bigint[], bigint[], smallint[],
+    integer[], bytea[], text[], bytea[], bytea[], text[], bigint[], bigint[],
+    integer[]);
+
+
+-- Sessions end.  What waits for them in shared subscriptions goes to another
+-- stored member, connected if there is one; not what was begun at QoS 2
+-- (MQTT 5.0, section 4.8.2).
+
+CREATE OR REPLACE FUNCTION iot.mqtt_end(ending bigint[])
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = iot, pg_temp
+AS $$
+DECLARE
+    heirs  bigint[];
+BEGIN
+    WITH orphan AS (
+        SELECT q.session, q.id, heir.nr, heir.qos
+          FROM iot.mqtt_queue q
+          JOIN iot.mqtt_session s ON s.nr = q.session
+         CROSS JOIN LATERAL (
+                SELECT o.nr, (b.options & 3)::smallint AS qos
+                  FROM iot.mqtt_subscription b
+                  JOIN iot.mqtt_session o ON o.nr = b.session
+                 WHERE b.filter = q.share AND b.filter LIKE '$share/%'
+                       AND b.options & 3 > 0
+                       AND o.tenant_id = s.tenant_id
+                       AND NOT (o.nr = ANY (mqtt_end.ending))
+                 ORDER BY o.connected DESC, md5(o.nr::text || q.id::text)
+                 LIMIT 1) heir
+         WHERE q.session = ANY (mqtt_end.ending) AND q.share IS NOT NULL
+               AND (q.qos = 1 OR q.state = 0)
+    ), moved AS (
+        UPDATE iot.mqtt_queue q
+           SET session = o.nr, state = 0, packet_id = 0, ids = NULL,
+               qos = LEAST(q.qos, o.qos)
+          FROM orphan o
+         WHERE q.session = o.session AND q.id = o.id
+        RETURNING q.session
+    )
+    SELECT array_agg(DISTINCT m.session) INTO heirs FROM moved m;
+
+    PERFORM pg_notify('iot', 'mqtt-more ' || h) FROM unnest(heirs) AS h;
+
+    DELETE FROM iot.mqtt_session s WHERE s.nr = ANY (mqtt_end.ending);
+END
+$$;
+
+
 DROP FUNCTION IF EXISTS iot.mqtt_open(uuid, text, text, boolean, bigint);
 DROP FUNCTION IF EXISTS iot.mqtt_close(bigint, bigint, bigint);
 
@@ -33,14 +83,21 @@ BEGIN
     -- who was killed has not said when his session ends: some time after his
     -- last word
 
-    DELETE FROM iot.mqtt_session s
+    SELECT s.nr INTO found_nr
+      FROM iot.mqtt_session s
      WHERE s.tenant_id = mqtt_open.tenant AND s.client_id = mqtt_open.client
            AND (mqtt_open.clean OR s.identity <> mqtt_open.who
                 OR s.expires_at <= at
                 OR (s.expiry < 4294967295
                     AND (SELECT k.seen_at FROM iot.mqtt_worker k
                           WHERE k.nr = s.worker)
-                        + 12000 + s.expiry * 1000 <= at));
+                        + 12000 + s.expiry * 1000 <= at))
+       FOR UPDATE;
+
+    IF FOUND THEN
+        PERFORM iot.mqtt_end(ARRAY[found_nr]);
+        found_nr := NULL;
+    END IF;
 
     IF mqtt_open.lasts > 0 THEN
         UPDATE iot.mqtt_session s
@@ -101,10 +158,15 @@ BEGIN
     -- the session first and then the will, as all others do
 
     IF mqtt_close.lasts = 0 THEN
-        DELETE FROM iot.mqtt_session s
-         WHERE s.nr = mqtt_close.session AND s.epoch = mqtt_close.age;
+        PERFORM FROM iot.mqtt_session s
+          WHERE s.nr = mqtt_close.session AND s.epoch = mqtt_close.age
+            FOR UPDATE;
 
         ended := FOUND;
+
+        IF ended THEN
+            PERFORM iot.mqtt_end(ARRAY[mqtt_close.session]);
+        END IF;
 
     ELSE
         UPDATE iot.mqtt_session s
@@ -198,20 +260,20 @@ $$;
 CREATE OR REPLACE FUNCTION iot.mqtt_store(sessions bigint[], ids bigint[],
     qoss smallint[], flagss integer[], subs bytea[], topics text[],
     payloads bytea[], propss bytea[], publishers text[], times bigint[],
-    expiries bigint[], limits integer[])
+    expiries bigint[], limits integer[], shares text[])
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = iot, pg_temp
 AS $$
 BEGIN
     INSERT INTO iot.mqtt_queue (session, id, qos, flags, ids, topic, payload,
-                                props, publisher, published, expires)
+                                props, publisher, published, expires, share)
     SELECT n.session, n.id, n.qos, n.flags, n.subs, n.topic, n.payload,
-           n.props, n.publisher, n.published, n.expires
+           n.props, n.publisher, n.published, n.expires, n.share
       FROM unnest(sessions, ids, qoss, flagss, subs, topics, payloads, propss,
-                  publishers, times, expiries, limits)
+                  publishers, times, expiries, limits, shares)
            AS n (session, id, qos, flags, subs, topic, payload, props,
-                 publisher, published, expires, most)
+                 publisher, published, expires, most, share)
      WHERE EXISTS (SELECT FROM iot.mqtt_session s WHERE s.nr = n.session)
            AND (n.most = 0
                 OR (SELECT count(*) FROM iot.mqtt_queue q
@@ -366,24 +428,32 @@ LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = iot, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+    ending  bigint[];
 BEGIN
     DELETE FROM iot.mqtt_retained r
      WHERE r.expires > 0 AND r.expires < iot.now_ms();
 
-    RETURN QUERY
-        DELETE FROM iot.mqtt_session s
-         WHERE s.nr IN (SELECT o.nr FROM iot.mqtt_session o
-                         WHERE o.expires_at <= iot.now_ms()
-                         ORDER BY o.expires_at
-                         LIMIT mqtt_expire.most
-                           FOR UPDATE SKIP LOCKED)
-        RETURNING s.nr;
+    SELECT array_agg(e.nr) INTO ending
+      FROM (SELECT o.nr FROM iot.mqtt_session o
+             WHERE o.expires_at <= iot.now_ms()
+             ORDER BY o.expires_at
+             LIMIT mqtt_expire.most
+               FOR UPDATE SKIP LOCKED) e;
+
+    IF ending IS NULL THEN
+        RETURN;
+    END IF;
+
+    PERFORM iot.mqtt_end(ending);
+
+    RETURN QUERY SELECT unnest(ending);
 END
 $$;
 
 
 SELECT iot.definer('iot.' || f, 'the broker serves all tenants')
-  FROM unnest(ARRAY['mqtt_open', 'mqtt_close', 'mqtt_sessions',
+  FROM unnest(ARRAY['mqtt_end', 'mqtt_open', 'mqtt_close', 'mqtt_sessions',
                     'mqtt_retained_all', 'mqtt_subscribe', 'mqtt_unsubscribe',
                     'mqtt_store', 'mqtt_mark', 'mqtt_queued', 'mqtt_receive',
                     'mqtt_held', 'mqtt_retain', 'mqtt_expire']) AS f;
