@@ -210,7 +210,8 @@ void ngx_iot_mqtt_durable_fetch(ngx_iot_mqtt_session_t *s);
 typedef void (*ngx_iot_mqtt_subscribed_pt)(void *data, ngx_int_t rc);
 
 ngx_int_t ngx_iot_mqtt_durable_subscribe(ngx_iot_mqtt_session_t *s,
-    ngx_str_t *filter, ngx_iot_bus_sub_t *sub, ngx_iot_mqtt_subscribed_pt done, void *data);
+    ngx_str_t *filter, ngx_iot_bus_sub_t *sub,
+    ngx_iot_mqtt_subscribed_pt done, void *data);
 ngx_int_t ngx_iot_mqtt_durable_unsubscribe(ngx_iot_mqtt_session_t *s,
     ngx_str_t *filter, ngx_iot_mqtt_subscribed_pt done, void *data);
 
