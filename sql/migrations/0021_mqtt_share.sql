@@ -12,3 +12,10 @@ CREATE INDEX mqtt_queue_share ON iot.mqtt_queue (session)
     WHERE share IS NOT NULL;
 CREATE INDEX mqtt_subscription_share ON iot.mqtt_subscription (filter)
     WHERE filter LIKE '$share/%';
+
+
+-- What may wait for a session, as its listener allows; 0: no limit.
+
+ALTER TABLE iot.mqtt_session
+    ADD COLUMN max_messages integer NOT NULL DEFAULT 10000,
+    ADD COLUMN max_bytes    bigint NOT NULL DEFAULT 0;
