@@ -54,6 +54,17 @@ ngx_iot_event_topic(u_char *dst, u_char *entity, ngx_uint_t event)
 }
 
 
+u_char *
+ngx_iot_event_filter(u_char *dst, ngx_uint_t event)
+{
+    dst = ngx_cpymem(dst, NGX_IOT_EVENT_PREFIX "+/",
+                     sizeof(NGX_IOT_EVENT_PREFIX "+/") - 1);
+
+    return ngx_cpymem(dst, ngx_iot_event_names[event].data,
+                      ngx_iot_event_names[event].len);
+}
+
+
 ngx_uint_t
 ngx_iot_event_of(ngx_str_t *topic)
 {

@@ -48,6 +48,9 @@ typedef enum {
 
 u_char *ngx_iot_event_topic(u_char *dst, u_char *entity, ngx_uint_t event);
 
+/* the same for the event of any entity of the tenant */
+u_char *ngx_iot_event_filter(u_char *dst, ngx_uint_t event);
+
 /* which event the topic of a message is; NGX_IOT_EVENTS: none of these */
 ngx_uint_t ngx_iot_event_of(ngx_str_t *topic);
 

@@ -349,6 +349,7 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
 
     ngx_http_iot_tb_c(GET, "ws", PUB, ws, 0),
     ngx_http_iot_tb_c(GET, "ws/plugins/telemetry", PUB, ws, 0),
+    ngx_http_iot_tb_c(GET, "ws/plugins/notifications", PUB, ws, 0),
 
     /* what the helpers do */
 

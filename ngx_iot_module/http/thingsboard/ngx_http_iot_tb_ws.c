@@ -26,6 +26,12 @@
 #define NGX_HTTP_IOT_TB_WS_AUTH  10000
 
 
+typedef struct {
+    ngx_str_t  name;
+    ngx_str_t  type;
+} ngx_http_iot_tb_ws_command_t;
+
+
 static ngx_int_t ngx_http_iot_tb_ws_authenticate(
     ngx_http_iot_tb_ws_t *session, ngx_str_t *token);
 static void ngx_http_iot_tb_ws_authenticated(void *data, ngx_int_t rc,
@@ -43,6 +49,36 @@ static void ngx_http_iot_tb_ws_list(ngx_http_iot_tb_ws_t *session,
     ngx_str_t *list, ngx_str_t *type, ngx_pool_t *pool);
 static void ngx_http_iot_tb_ws_tick(ngx_http_iot_ws_t *ws);
 static void ngx_http_iot_tb_ws_closed(ngx_http_iot_ws_t *ws);
+
+
+static ngx_http_iot_tb_ws_command_t  ngx_http_iot_tb_ws_lists[] = {
+    { ngx_string("cmds"), ngx_null_string },
+    { ngx_string("attrSubCmds"), ngx_string("ATTRIBUTES") },
+    { ngx_string("tsSubCmds"), ngx_string("TIMESERIES") },
+    { ngx_string("historyCmds"), ngx_string("TIMESERIES_HISTORY") },
+    { ngx_string("entityDataCmds"), ngx_string("ENTITY_DATA") },
+    { ngx_string("entityDataUnsubscribeCmds"),
+      ngx_string("ENTITY_DATA_UNSUBSCRIBE") },
+    { ngx_string("entityCountCmds"), ngx_string("ENTITY_COUNT") },
+    { ngx_string("entityCountUnsubscribeCmds"),
+      ngx_string("ENTITY_COUNT_UNSUBSCRIBE") },
+    { ngx_string("alarmDataCmds"), ngx_string("ALARM_DATA") },
+    { ngx_string("alarmDataUnsubscribeCmds"),
+      ngx_string("ALARM_DATA_UNSUBSCRIBE") },
+    { ngx_string("alarmCountCmds"), ngx_string("ALARM_COUNT") },
+    { ngx_string("alarmCountUnsubscribeCmds"),
+      ngx_string("ALARM_COUNT_UNSUBSCRIBE") },
+    { ngx_string("alarmStatusCmds"), ngx_string("ALARM_STATUS") },
+    { ngx_string("alarmStatusUnsubscribeCmds"),
+      ngx_string("ALARM_STATUS_UNSUBSCRIBE") },
+    { ngx_string("unreadSubCmd"), ngx_string("NOTIFICATIONS") },
+    { ngx_string("unreadCountSubCmd"), ngx_string("NOTIFICATIONS_COUNT") },
+    { ngx_string("unsubCmd"), ngx_string("NOTIFICATIONS_UNSUBSCRIBE") }
+};
+
+#define NGX_HTTP_IOT_TB_WS_LISTS                                              \
+    (sizeof(ngx_http_iot_tb_ws_lists)                                         \
+     / sizeof(ngx_http_iot_tb_ws_command_t))
 
 
 ngx_int_t
@@ -323,22 +359,16 @@ ngx_http_iot_tb_ws_auth_command(ngx_http_iot_tb_ws_t *session,
 }
 
 
-/* "cmds" name their types; of the older lists each has one */
+/* "cmds" name their types; of the older lists and members each has one */
 
 static void
 ngx_http_iot_tb_ws_commands(ngx_http_iot_tb_ws_t *session, ngx_str_t *text)
 {
-    ngx_uint_t             i;
-    ngx_pool_t            *pool;
-    ngx_iot_alloc_t        alloc;
-    ngx_iot_json_field_t   fields[4];
-
-    static ngx_str_t  types[] = {
-        ngx_null_string,
-        ngx_string("ATTRIBUTES"),
-        ngx_string("TIMESERIES"),
-        ngx_string("TIMESERIES_HISTORY")
-    };
+    ngx_uint_t                     i;
+    ngx_pool_t                    *pool;
+    ngx_iot_alloc_t                alloc;
+    ngx_iot_json_field_t           fields[NGX_HTTP_IOT_TB_WS_LISTS];
+    ngx_http_iot_tb_ws_command_t  *list;
 
     pool = ngx_create_pool(4096, ngx_cycle->log);
     if (pool == NULL) {
@@ -350,19 +380,24 @@ ngx_http_iot_tb_ws_commands(ngx_http_iot_tb_ws_t *session, ngx_str_t *text)
 
     ngx_memzero(fields, sizeof(fields));
 
-    ngx_str_set(&fields[0].name, "cmds");
-    ngx_str_set(&fields[1].name, "attrSubCmds");
-    ngx_str_set(&fields[2].name, "tsSubCmds");
-    ngx_str_set(&fields[3].name, "historyCmds");
+    for (i = 0; i < NGX_HTTP_IOT_TB_WS_LISTS; i++) {
+        fields[i].name = ngx_http_iot_tb_ws_lists[i].name;
+    }
 
-    if (ngx_iot_json_fields(text, &alloc, NGX_IOT_JSON_MAX_DEPTH, fields, 4,
-                            NULL)
+    if (ngx_iot_json_fields(text, &alloc, NGX_IOT_JSON_MAX_DEPTH, fields,
+                            NGX_HTTP_IOT_TB_WS_LISTS, NULL)
         == NGX_OK)
     {
-        for (i = 0; i < 4; i++) {
+        for (i = 0; i < NGX_HTTP_IOT_TB_WS_LISTS; i++) {
+            list = &ngx_http_iot_tb_ws_lists[i];
+
             if (fields[i].token == NGX_IOT_JSON_ARRAY) {
-                ngx_http_iot_tb_ws_list(session, &fields[i].raw, &types[i],
+                ngx_http_iot_tb_ws_list(session, &fields[i].raw, &list->type,
                                         pool);
+
+            } else if (fields[i].token == NGX_IOT_JSON_OBJECT) {
+                ngx_http_iot_tb_ws_command(session, &fields[i].raw,
+                                           &list->type, pool);
             }
         }
     }

@@ -22,51 +22,22 @@
  * between the two; what it brings waits until the state was sent.
  */
 
-#define NGX_HTTP_IOT_TB_FEEDS      1000
-#define NGX_HTTP_IOT_TB_FEED_HELD  32
-
-#define NGX_HTTP_IOT_TB_BAD        2
-#define NGX_HTTP_IOT_TB_DENIED     3
-
-
-typedef enum {
-    ngx_http_iot_tb_attributes = 0,
-    ngx_http_iot_tb_timeseries,
-    ngx_http_iot_tb_history,
-    ngx_http_iot_tb_unknown
-} ngx_http_iot_tb_feed_e;
-
-
-typedef struct {
-    ngx_queue_t              queue;
-    ngx_pool_t              *pool;
-    ngx_http_iot_tb_ws_t    *session;
-    int64_t                  id;
-    ngx_uint_t               type;
-    ngx_str_t                keys;       /* ",a,b,", or empty: all */
-    u_char                   tenant[NGX_IOT_UUID_TEXT];
-    ngx_iot_bus_client_t     client;
-    ngx_iot_db_call_t       *db;
-    ngx_uint_t               nheld;
-    ngx_iot_bus_message_t   *held[NGX_HTTP_IOT_TB_FEED_HELD];
-    unsigned                 opened:1;
-    unsigned                 ready:1;
-} ngx_http_iot_tb_feed_t;
-
+#define NGX_HTTP_IOT_TB_FEEDS  1000
 
 static ngx_int_t ngx_http_iot_tb_feed_id(ngx_iot_json_field_t *field,
     int64_t *id);
 static ngx_uint_t ngx_http_iot_tb_feed_type(ngx_str_t *name);
 static ngx_http_iot_tb_feed_t *ngx_http_iot_tb_feed_find(
     ngx_http_iot_tb_ws_t *session, int64_t id);
-static void ngx_http_iot_tb_feed_close(ngx_http_iot_tb_feed_t *feed);
+static ngx_int_t ngx_http_iot_tb_feed_start(ngx_http_iot_tb_feed_t *feed,
+    ngx_iot_json_field_t *f, ngx_str_t *command);
+static ngx_int_t ngx_http_iot_tb_feed_command(ngx_http_iot_tb_feed_t *feed,
+    ngx_str_t *command, ngx_str_t *query);
 static ngx_int_t ngx_http_iot_tb_feed_open(ngx_http_iot_tb_feed_t *feed,
     ngx_str_t *entity, ngx_str_t *scope);
 static ngx_int_t ngx_http_iot_tb_feed_query(ngx_http_iot_tb_feed_t *feed,
     ngx_str_t *entity_type, ngx_str_t *entity, ngx_str_t *command);
 static void ngx_http_iot_tb_feed_state(ngx_iot_db_call_t *db);
-static void ngx_http_iot_tb_feed_error(ngx_http_iot_tb_ws_t *session,
-    int64_t id, ngx_uint_t code, ngx_str_t *text);
 static ngx_int_t ngx_http_iot_tb_feed_deliver(ngx_iot_bus_client_t *client,
     ngx_iot_bus_message_t *msg, ngx_iot_bus_sub_t **subs, ngx_uint_t n);
 static void ngx_http_iot_tb_feed_update(ngx_http_iot_tb_feed_t *feed,
@@ -84,10 +55,17 @@ static ngx_uint_t ngx_http_iot_tb_feed_wants(ngx_http_iot_tb_feed_t *feed,
     ngx_str_t *key);
 
 
-static ngx_str_t  ngx_http_iot_tb_feed_types[] = {
+ngx_str_t  ngx_http_iot_tb_feed_types[] = {
     ngx_string("ATTRIBUTES"),
     ngx_string("TIMESERIES"),
-    ngx_string("TIMESERIES_HISTORY")
+    ngx_string("TIMESERIES_HISTORY"),
+    ngx_string("ENTITY_DATA"),
+    ngx_string("ENTITY_COUNT"),
+    ngx_string("ALARM_DATA"),
+    ngx_string("ALARM_COUNT"),
+    ngx_string("ALARM_STATUS"),
+    ngx_string("NOTIFICATIONS"),
+    ngx_string("NOTIFICATIONS_COUNT")
 };
 
 static ngx_iot_db_stmt_t  ngx_http_iot_tb_feed_stmt = ngx_iot_db_stmt(
@@ -99,10 +77,12 @@ ngx_http_iot_tb_ws_command(ngx_http_iot_tb_ws_t *session, ngx_str_t *command,
     ngx_str_t *type, ngx_pool_t *pool)
 {
     int64_t                  id;
+    ngx_int_t                rc;
+    ngx_str_t                query;
     ngx_pool_t              *own;
     ngx_uint_t               kind, stop;
     ngx_iot_alloc_t          alloc;
-    ngx_iot_json_field_t     f[7];
+    ngx_iot_json_field_t     f[8];
     ngx_http_iot_tb_feed_t  *feed;
 
     static ngx_str_t  negative = ngx_string("Cmd id is negative value!");
@@ -126,22 +106,25 @@ ngx_http_iot_tb_ws_command(ngx_http_iot_tb_ws_t *session, ngx_str_t *command,
     ngx_str_set(&f[4].name, "entityId");
     ngx_str_set(&f[5].name, "keys");
     ngx_str_set(&f[6].name, "scope");
+    ngx_str_set(&f[7].name, "query");
 
-    if (ngx_iot_json_fields(command, &alloc, NGX_IOT_JSON_MAX_DEPTH, f, 7,
+    if (ngx_iot_json_fields(command, &alloc, NGX_IOT_JSON_MAX_DEPTH, f, 8,
                             NULL)
         != NGX_OK)
     {
         return;
     }
 
-    if (ngx_http_iot_tb_feed_id(&f[0], &id) != NGX_OK) {
-        ngx_http_iot_tb_feed_error(session, id, NGX_HTTP_IOT_TB_BAD,
-                                   &negative);
-        return;
-    }
-
     if (type->len == 0) {
         type = &f[1].text;
+    }
+
+    kind = ngx_http_iot_tb_feed_type(type);
+
+    if (ngx_http_iot_tb_feed_id(&f[0], &id) != NGX_OK) {
+        ngx_http_iot_tb_feed_error(session, kind, id, NGX_HTTP_IOT_TB_BAD,
+                                   &negative);
+        return;
     }
 
     stop = (f[2].token == NGX_IOT_JSON_TRUE);
@@ -152,25 +135,36 @@ ngx_http_iot_tb_ws_command(ngx_http_iot_tb_ws_t *session, ngx_str_t *command,
         stop = 1;
     }
 
+    query = f[7].raw;
     feed = ngx_http_iot_tb_feed_find(session, id);
 
     if (feed) {
+
+        /* a command without a query changes what is shown of the same one */
+
+        if (f[7].token != NGX_IOT_JSON_OBJECT && !stop && feed->type == kind
+            && feed->query.len)
+        {
+            query.data = ngx_pstrdup(pool, &feed->query);
+            query.len = query.data ? feed->query.len : 0;
+        }
+
         ngx_http_iot_tb_feed_close(feed);
     }
 
-    if (stop) {
+    if (stop || (type->len > 5 && ngx_strncmp(type->data, "MARK_", 5) == 0)) {
         return;
     }
 
-    kind = ngx_http_iot_tb_feed_type(type);
-
     if (kind == ngx_http_iot_tb_unknown) {
-        ngx_http_iot_tb_feed_error(session, id, NGX_HTTP_IOT_TB_BAD, &unknown);
+        ngx_http_iot_tb_feed_error(session, kind, id, NGX_HTTP_IOT_TB_BAD,
+                                   &unknown);
         return;
     }
 
     if (session->nfeeds >= NGX_HTTP_IOT_TB_FEEDS) {
-        ngx_http_iot_tb_feed_error(session, id, NGX_HTTP_IOT_TB_BAD, &many);
+        ngx_http_iot_tb_feed_error(session, kind, id, NGX_HTTP_IOT_TB_BAD,
+                                   &many);
         return;
     }
 
@@ -183,7 +177,8 @@ ngx_http_iot_tb_ws_command(ngx_http_iot_tb_ws_t *session, ngx_str_t *command,
             ngx_destroy_pool(own);
         }
 
-        ngx_http_iot_tb_feed_error(session, id, 1, &failed);
+        ngx_http_iot_tb_feed_error(session, kind, id, NGX_HTTP_IOT_TB_FAILED,
+                                   &failed);
         return;
     }
 
@@ -195,24 +190,85 @@ ngx_http_iot_tb_ws_command(ngx_http_iot_tb_ws_t *session, ngx_str_t *command,
     ngx_queue_insert_tail(&session->feeds, &feed->queue);
     session->nfeeds++;
 
-    if (f[5].text.len && f[5].token == NGX_IOT_JSON_STRING) {
-        feed->keys.data = ngx_pnalloc(own, f[5].text.len + 2);
+    if (kind >= ngx_http_iot_tb_entity_data) {
+        rc = ngx_http_iot_tb_feed_command(feed, command, &query);
 
-        if (feed->keys.data) {
-            feed->keys.len = ngx_sprintf(feed->keys.data, ",%V,", &f[5].text)
-                             - feed->keys.data;
+        if (rc == NGX_OK) {
+            rc = ngx_http_iot_tb_query_open(feed);
         }
+
+    } else {
+        rc = ngx_http_iot_tb_feed_start(feed, f, command);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_http_iot_tb_feed_close(feed);
+        ngx_http_iot_tb_feed_error(session, kind, id, NGX_HTTP_IOT_TB_FAILED,
+                                   &failed);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_iot_tb_feed_start(ngx_http_iot_tb_feed_t *feed,
+    ngx_iot_json_field_t *f, ngx_str_t *command)
+{
+    if (f[5].text.len && f[5].token == NGX_IOT_JSON_STRING) {
+        feed->keys.data = ngx_pnalloc(feed->pool, f[5].text.len + 2);
+        if (feed->keys.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        feed->keys.len = ngx_sprintf(feed->keys.data, ",%V,", &f[5].text)
+                         - feed->keys.data;
     }
 
     ngx_strlow(f[4].text.data, f[4].text.data, f[4].text.len);
 
-    if (ngx_http_iot_tb_feed_open(feed, &f[4].text, &f[6].text) != NGX_OK
-        || ngx_http_iot_tb_feed_query(feed, &f[3].text, &f[4].text, command)
-           != NGX_OK)
-    {
-        ngx_http_iot_tb_feed_close(feed);
-        ngx_http_iot_tb_feed_error(session, id, 1, &failed);
+    if (ngx_http_iot_tb_feed_open(feed, &f[4].text, &f[6].text) != NGX_OK) {
+        return NGX_ERROR;
     }
+
+    return ngx_http_iot_tb_feed_query(feed, &f[3].text, &f[4].text, command);
+}
+
+
+/* the command, whose last member of that name is the query */
+
+static ngx_int_t
+ngx_http_iot_tb_feed_command(ngx_http_iot_tb_feed_t *feed,
+    ngx_str_t *command, ngx_str_t *query)
+{
+    u_char  *p;
+
+    static ngx_str_t  none = ngx_string("null");
+
+    if (query->len == 0) {
+        query = &none;
+    }
+
+    p = ngx_pnalloc(feed->pool, command->len + sizeof(",\"query\":")
+                                + query->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* without its last brace: an object with a cmdId is not empty */
+
+    feed->command.data = p;
+
+    p = ngx_cpymem(p, command->data, command->len - 1);
+    p = ngx_cpymem(p, ",\"query\":", sizeof(",\"query\":") - 1);
+
+    feed->query.data = p;
+    feed->query.len = (query == &none) ? 0 : query->len;
+
+    p = ngx_cpymem(p, query->data, query->len);
+    *p++ = '}';
+
+    feed->command.len = p - feed->command.data;
+
+    return NGX_OK;
 }
 
 
@@ -287,13 +343,15 @@ ngx_http_iot_tb_feed_find(ngx_http_iot_tb_ws_t *session, int64_t id)
 }
 
 
-static void
+void
 ngx_http_iot_tb_feed_close(ngx_http_iot_tb_feed_t *feed)
 {
     ngx_uint_t  i;
 
     ngx_queue_remove(&feed->queue);
     feed->session->nfeeds--;
+
+    ngx_http_iot_tb_query_close(feed);
 
     if (feed->opened) {
         ngx_iot_bus_client_close(&feed->client);
@@ -442,7 +500,7 @@ ngx_http_iot_tb_feed_state(ngx_iot_db_call_t *db)
 {
     int64_t                  id;
     ngx_str_t                text;
-    ngx_uint_t               i, code;
+    ngx_uint_t               i, type;
     ngx_http_iot_tb_ws_t    *session;
     ngx_http_iot_tb_feed_t  *feed;
 
@@ -453,19 +511,12 @@ ngx_http_iot_tb_feed_state(ngx_iot_db_call_t *db)
     id = feed->id;
 
     if (db->rc != NGX_OK) {
-        code = 1;
-
-        if (db->error.status == NGX_HTTP_UNAUTHORIZED
-            || db->error.status == NGX_HTTP_FORBIDDEN)
-        {
-            code = NGX_HTTP_IOT_TB_DENIED;
-
-        } else if (db->error.status < 500) {
-            code = NGX_HTTP_IOT_TB_BAD;
-        }
+        type = feed->type;
 
         ngx_http_iot_tb_feed_close(feed);
-        ngx_http_iot_tb_feed_error(session, id, code, &db->error.message);
+        ngx_http_iot_tb_feed_error(session, type, id,
+                                   ngx_http_iot_tb_feed_code(db),
+                                   &db->error.message);
         return;
     }
 
@@ -503,26 +554,62 @@ ngx_http_iot_tb_feed_state(ngx_iot_db_call_t *db)
 }
 
 
-static void
-ngx_http_iot_tb_feed_error(ngx_http_iot_tb_ws_t *session, int64_t id,
-    ngx_uint_t code, ngx_str_t *text)
+ngx_uint_t
+ngx_http_iot_tb_feed_code(ngx_iot_db_call_t *db)
 {
-    u_char      *p;
-    ngx_str_t    json;
+    if (db->error.status == NGX_HTTP_UNAUTHORIZED
+        || db->error.status == NGX_HTTP_FORBIDDEN)
+    {
+        return NGX_HTTP_IOT_TB_DENIED;
+    }
+
+    return (db->error.status < 500) ? NGX_HTTP_IOT_TB_BAD
+                                    : NGX_HTTP_IOT_TB_FAILED;
+}
+
+
+void
+ngx_http_iot_tb_feed_error(ngx_http_iot_tb_ws_t *session, ngx_uint_t type,
+    int64_t id, ngx_uint_t code, ngx_str_t *text)
+{
+    u_char            *p;
+    ngx_str_t          json;
+
+    static ngx_str_t   kinds[] = {
+        ngx_string("ENTITY_DATA"),
+        ngx_string("COUNT_DATA"),
+        ngx_string("ALARM_DATA"),
+        ngx_string("ALARM_COUNT_DATA"),
+        ngx_string("ALARM_STATUS"),
+        ngx_string("NOTIFICATIONS"),
+        ngx_string("NOTIFICATIONS_COUNT")
+    };
 
     json.data = ngx_alloc(sizeof("{\"subscriptionId\":,\"errorCode\":,"
-                                 "\"errorMsg\":\"\"}")
-                          + NGX_INT64_LEN + NGX_INT_T_LEN
+                                 "\"errorMsg\":\"\",\"data\":null,"
+                                 "\"update\":null,\"cmdUpdateType\":\"\"}")
+                          + NGX_INT64_LEN + NGX_INT_T_LEN + 32
                           + ngx_iot_json_escape_size(text->data, text->len),
                           ngx_cycle->log);
     if (json.data == NULL) {
         return;
     }
 
-    p = ngx_sprintf(json.data, "{\"subscriptionId\":%L,\"errorCode\":%ui,"
-                    "\"errorMsg\":\"", id, code);
+    p = ngx_sprintf(json.data, "{\"%s\":%L,\"errorCode\":%ui,\"errorMsg\":\"",
+                    (type >= ngx_http_iot_tb_entity_data
+                     && type < ngx_http_iot_tb_unknown)
+                        ? "cmdId" : "subscriptionId",
+                    id, code);
     p = ngx_iot_json_escape(p, text->data, text->len);
     *p++ = '"';
+
+    if (type >= ngx_http_iot_tb_entity_data && type < ngx_http_iot_tb_unknown)
+    {
+        p = ngx_sprintf(p, ",\"data\":null,\"update\":null,"
+                        "\"cmdUpdateType\":\"%V\"",
+                        &kinds[type - ngx_http_iot_tb_entity_data]);
+    }
+
     *p++ = '}';
 
     json.len = p - json.data;
@@ -530,6 +617,47 @@ ngx_http_iot_tb_feed_error(ngx_http_iot_tb_ws_t *session, int64_t id,
     ngx_http_iot_ws_send(session->ws, &json);
 
     ngx_free(json.data);
+}
+
+
+ngx_int_t
+ngx_http_iot_tb_feed_send(ngx_http_iot_tb_feed_t *feed, ngx_str_t *text)
+{
+    u_char                 buf[128];
+    u_char                 name[NGX_INT64_LEN + 2 * sizeof(void *) + 1];
+    ngx_str_t              key, error;
+    ngx_uint_t             wait;
+    ngx_http_iot_tb_ws_t  *session;
+
+    session = feed->session;
+
+    key.data = name;
+    key.len = ngx_sprintf(name, "%P.%p", ngx_pid, session) - name;
+
+    if (session->updates.n
+        && ngx_iot_limit_take(&session->updates, "ws_updates", &key, 1, &wait)
+           != NGX_OK)
+    {
+        if (!session->blocked) {
+            session->blocked = 1;
+
+            error.data = buf;
+            error.len = ngx_sprintf(buf, "{\"subscriptionId\":%L,"
+                                    "\"errorCode\":34,"
+                                    "\"errorMsg\":\"Too many updates!\"}",
+                                    feed->id)
+                        - buf;
+
+            ngx_http_iot_ws_send(session->ws, &error);
+        }
+
+        return NGX_BUSY;
+    }
+
+    session->blocked = 0;
+    ngx_http_iot_ws_send(session->ws, text);
+
+    return NGX_OK;
 }
 
 
@@ -544,7 +672,18 @@ ngx_http_iot_tb_feed_deliver(ngx_iot_bus_client_t *client,
     if (feed->ready) {
         ngx_http_iot_tb_feed_update(feed, msg);
 
-    } else if (feed->nheld < NGX_HTTP_IOT_TB_FEED_HELD) {
+        return NGX_OK;
+    }
+
+    if (feed->held == NULL) {
+        feed->held = ngx_palloc(feed->pool, NGX_HTTP_IOT_TB_FEED_HELD
+                                            * sizeof(ngx_iot_bus_message_t *));
+        if (feed->held == NULL) {
+            return NGX_OK;
+        }
+    }
+
+    if (feed->nheld < NGX_HTTP_IOT_TB_FEED_HELD) {
         ngx_iot_bus_keep(msg);
         feed->held[feed->nheld++] = msg;
     }
@@ -661,7 +800,7 @@ ngx_http_iot_tb_feed_values(ngx_http_iot_tb_feed_t *feed, uint64_t ts,
 
     json.len = p - json.data;
 
-    ngx_http_iot_ws_send(feed->session->ws, &json);
+    (void) ngx_http_iot_tb_feed_send(feed, &json);
 }
 
 
