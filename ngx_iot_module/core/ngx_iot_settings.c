@@ -120,6 +120,9 @@ ngx_iot_settings_defaults(void)
     ngx_str_set(&text, "100:60");
     (void) ngx_iot_limit_parse(&s->login_address, &text);
     (void) ngx_iot_limit_parse(&s->login_public, &text);
+
+    ngx_str_set(&text, "100:3600");
+    (void) ngx_iot_limit_parse(&s->login_account, &text);
 }
 
 
@@ -404,22 +407,24 @@ ngx_iot_settings_limits(ngx_str_t *json, ngx_iot_alloc_t *alloc,
     ngx_iot_json_field_t  fields[] = {
         ngx_iot_settings_field("login"),
         ngx_iot_settings_field("loginAddress"),
-        ngx_iot_settings_field("loginPublic")
+        ngx_iot_settings_field("loginPublic"),
+        ngx_iot_settings_field("loginAccount")
     };
     ngx_iot_limit_t  *limits[] = {
         &ngx_iot_settings.login,
         &ngx_iot_settings.login_address,
-        &ngx_iot_settings.login_public
+        &ngx_iot_settings.login_public,
+        &ngx_iot_settings.login_account
     };
 
-    if (ngx_iot_json_fields(json, alloc, NGX_IOT_SETTINGS_DEPTH, fields, 3,
+    if (ngx_iot_json_fields(json, alloc, NGX_IOT_SETTINGS_DEPTH, fields, 4,
                             NULL)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 4; i++) {
 
         if (fields[i].token != NGX_IOT_JSON_STRING) {
             continue;

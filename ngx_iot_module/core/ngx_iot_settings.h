@@ -39,6 +39,8 @@ typedef struct {
 
     ngx_iot_limit_t     login;              /* failures of address, account */
     ngx_iot_limit_t     login_address;      /* failures of an address */
+    ngx_iot_limit_t     login_account;      /* failures of an account, from
+                                               where its user never was */
     ngx_iot_limit_t     login_public;       /* public logins of an address */
 
     unsigned            allow_blanks:1;

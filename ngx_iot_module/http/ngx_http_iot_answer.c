@@ -648,14 +648,6 @@ ngx_http_iot_answer_header(ngx_http_iot_call_t *call, ngx_str_t *key,
     h->value = *value;
     h->lowcase_key = NULL;
 
-    if (key->len == sizeof("Location") - 1
-        && ngx_strncasecmp(key->data, (u_char *) "Location", key->len) == 0)
-    {
-        /* nginx makes it absolute as "absolute_redirect" says */
-
-        call->request->headers_out.location = h;
-    }
-
     return NGX_OK;
 
 invalid:

@@ -490,6 +490,27 @@ failed:
 }
 
 
+ngx_int_t
+ngx_http_iot_call_sql_next(ngx_http_iot_call_t *call, ngx_str_t *body,
+    ngx_http_iot_call_pt next)
+{
+    ngx_iot_db_call_t  *db;
+
+    db = ngx_http_iot_call_db_create(call, NGX_IOT_DB_CALL,
+                                     &call->route->stmt);
+
+    if (db == NULL
+        || ngx_http_iot_call_params(call, db, body ? body : &call->body)
+           != NGX_OK)
+    {
+        return ngx_http_iot_call_fail(call, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                                      "general", "Internal server error");
+    }
+
+    return ngx_http_iot_call_db_send(call, next);
+}
+
+
 /* the call is still ours: say why, and forget it */
 
 static ngx_int_t

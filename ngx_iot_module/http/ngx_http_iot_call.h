@@ -131,6 +131,10 @@ ngx_int_t ngx_http_iot_call_fail(ngx_http_iot_call_t *call, ngx_uint_t status,
 ngx_int_t ngx_http_iot_call_sql(ngx_http_iot_call_t *call,
     ngx_iot_db_stmt_t *stmt, ngx_str_t *body);
 
+/* The same, but next(call) answers, with the outcome in call->db. */
+ngx_int_t ngx_http_iot_call_sql_next(ngx_http_iot_call_t *call,
+    ngx_str_t *body, ngx_http_iot_call_pt next);
+
 /*
  * Answer from a result of such a function: one column is the JSON body, three
  * columns are iot.answer (status, headers, body).  Takes the result over.

@@ -26,7 +26,7 @@ $$;
 
 
 -- Forget what is older than the setting "audit" {"days": n} says (0: never),
--- and sessions that have ended; a slice at a time, so that it can be called
+-- and sessions and locks that have ended; a slice at a time, so that it can be called
 -- again and again.  Returns the number of rows.
 
 CREATE OR REPLACE FUNCTION iot.maintain_identity(slice integer DEFAULT 5000)
@@ -58,7 +58,7 @@ BEGIN
 
     GET DIAGNOSTICS n = ROW_COUNT;
 
-    RETURN total + n;
+    RETURN total + n + iot.lockout_end(NULL);
 END
 $$;
 

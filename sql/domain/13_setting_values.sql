@@ -91,6 +91,10 @@ SELECT iot.setting_define('limits.login', 'rate', '"10:60"', NULL, 'system',
     'Failed logins to one account from one address.', 'limits');
 SELECT iot.setting_define('limits.loginAddress', 'rate', '"100:60"', NULL,
     'system', true, false, 'Failed logins from one address.', 'limits');
+SELECT iot.setting_define('limits.loginAccount', 'rate', '"100:3600"', NULL,
+    'system', true, false,
+    'Failed logins to one account from all addresses that are new to it.',
+    'limits');
 SELECT iot.setting_define('limits.loginPublic', 'rate', '"100:60"', NULL,
     'system', true, false, 'Public logins from one address.', 'limits');
 

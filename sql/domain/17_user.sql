@@ -330,8 +330,10 @@ BEGIN
 
     UPDATE iot.user_credentials AS c
     SET enabled = user_enable.enabled,
-        locked = c.locked AND NOT user_enable.enabled,
-        failed_logins = 0
+        locked = false,
+        locked_at = NULL,
+        failed_logins = 0,
+        second_failures = 0
     WHERE c.user_id = r.id;
 
     IF NOT user_enable.enabled THEN

@@ -66,17 +66,36 @@ END
 $$;
 
 
-CREATE OR REPLACE FUNCTION iot.login_find(email text)
+-- What the worker has to know before it looks at the password.  familiar: the
+-- user has been here from that address.
+
+DROP FUNCTION IF EXISTS iot.login_find(text);
+
+CREATE OR REPLACE FUNCTION iot.login_find(email text, address text)
 RETURNS TABLE (user_id uuid, password_hash text, enabled boolean,
-    activated boolean, locked boolean)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = iot, pg_temp
+    activated boolean, locked boolean, expired boolean, familiar boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
+DECLARE
+    who   uuid;
+    days  bigint := COALESCE((iot.security_settings() -> 'passwordPolicy'
+                              ->> 'passwordExpirationPeriodDays')::bigint, 0);
 BEGIN
+    SELECT u.id INTO who FROM iot.users AS u
+    WHERE u.email = lower(btrim(login_find.email));
+
+    PERFORM iot.lockout_end(COALESCE(who, iot.new_id()));
+
     RETURN QUERY
         SELECT u.id, c.password_hash, c.enabled,
-               c.password_hash IS NOT NULL, c.locked
+               c.password_hash IS NOT NULL, c.locked,
+               days > 0 AND COALESCE(c.password_time, u.created_time)
+                            < iot.now_ms() - days * 86400000,
+               EXISTS (SELECT FROM iot.user_address AS a
+                       WHERE a.user_id = u.id
+                             AND a.address = login_find.address)
         FROM iot.users AS u JOIN iot.user_credentials AS c ON c.user_id = u.id
-        WHERE u.email = lower(btrim(login_find.email));
+        WHERE u.id = who;
 END
 $$;
 
@@ -120,15 +139,7 @@ BEGIN
         RETURN false;
     END IF;
 
-    UPDATE iot.user_credentials AS t
-    SET locked = true, enabled = false
-    WHERE t.user_id = u.id;
-
-    DELETE FROM iot.session AS s WHERE s.user_id = u.id;
-
-    PERFORM iot.audit(p, 'USER', u.id, u.email, 'LOCKOUT',
-                      data => json_build_object('clientAddress', address));
-    PERFORM pg_notify('iot', 'user ' || u.id);
+    PERFORM iot.lockout(u, address, cap::integer);
 
     RETURN true;
 END
@@ -143,8 +154,8 @@ CREATE OR REPLACE FUNCTION iot.login_done(user_id uuid, address text,
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 DECLARE
-    u        iot.users;
-    session  uuid;
+    u       iot.users;
+    result  json;
 BEGIN
     UPDATE iot.user_credentials AS c
     SET failed_logins = 0,
@@ -159,14 +170,55 @@ BEGIN
 
     SELECT * INTO u FROM iot.users AS t WHERE t.id = login_done.user_id;
 
-    session := iot.session_begin(u, address, agent);
+    result := iot.login_begin(u, address, agent);
 
     PERFORM iot.audit(iot.user_principal(u, address), 'USER', u.id, u.email,
                       'LOGIN',
                       data => json_build_object('clientAddress', address,
                                                 'browser', left(agent, 255)));
 
-    RETURN iot.login_object(u, session, true);
+    RETURN result;
+END
+$$;
+
+
+-- The session of somebody who has shown his password.
+
+CREATE OR REPLACE FUNCTION iot.login_begin(u iot.users, address text,
+    agent text) RETURNS json
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM iot.address_seen(u, address);
+
+    RETURN iot.login_object(u, iot.session_begin(u, address, agent), true);
+END
+$$;
+
+
+-- A user has twenty addresses at most; those not seen for long go.
+
+CREATE OR REPLACE FUNCTION iot.address_seen(u iot.users, address text)
+RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF address IS NULL THEN
+        RETURN;
+    END IF;
+
+    INSERT INTO iot.user_address AS a (user_id, address, tenant_id, last_time)
+    VALUES (u.id, address_seen.address, u.tenant_id, iot.now_ms())
+    ON CONFLICT ON CONSTRAINT user_address_pkey
+        DO UPDATE SET last_time = excluded.last_time;
+
+    DELETE FROM iot.user_address AS a
+    WHERE a.user_id = u.id
+          AND (a.last_time < iot.now_ms() - 90 * 86400000::bigint
+               OR a.address IN (SELECT b.address FROM iot.user_address AS b
+                                WHERE b.user_id = u.id
+                                ORDER BY b.last_time DESC, b.address
+                                OFFSET 20));
 END
 $$;
 
@@ -343,17 +395,12 @@ END
 $$;
 
 
-CREATE OR REPLACE FUNCTION iot.password_hash(p iot.principal) RETURNS text
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = iot, pg_temp
-AS $$
-BEGIN
-    RETURN (SELECT c.password_hash FROM iot.user_credentials AS c
-            WHERE c.user_id = p.user_id);
-END
-$$;
+DROP FUNCTION IF EXISTS iot.password_hash(iot.principal);
+DELETE FROM iot.definer_function AS f WHERE f.name = 'iot.password_hash';
 
 
--- Set a password and make the account usable; all sessions of before end.
+-- Set a password; all sessions of before end, and so do all links.  Ten former
+-- ones are remembered: comparing with each takes its time.
 
 CREATE OR REPLACE FUNCTION iot.password_set(user_id uuid, new_hash text)
 RETURNS void
@@ -365,6 +412,17 @@ BEGIN
     UPDATE iot.user_credentials AS c
     SET password_hash = new_hash,
         password_time = now_ms,
+        password_history = CASE
+            WHEN c.password_hash IS NULL THEN c.password_history
+            ELSE (SELECT json_agg(h.x ORDER BY h.nr)
+                  FROM (SELECT json_build_object('hash', c.password_hash,
+                                                 'time', now_ms) AS x, 0 AS nr
+                        UNION ALL
+                        SELECT e.x, e.nr
+                        FROM json_array_elements(COALESCE(c.password_history,
+                                                          '[]'))
+                                 WITH ORDINALITY AS e (x, nr)
+                        WHERE e.nr < 10) AS h) END,
         valid_from = now_ms,
         failed_logins = 0,
         activate_token = NULL,
@@ -401,7 +459,7 @@ BEGIN
     PERFORM iot.password_set(u.id, new_hash);
     PERFORM iot.audit(p, 'USER', u.id, u.email, 'CREDENTIALS_UPDATED');
 
-    RETURN iot.login_object(u, iot.session_begin(u, p.address, NULL), true);
+    RETURN iot.login_begin(u, p.address, NULL);
 END
 $$;
 
@@ -411,6 +469,5 @@ SELECT f.name, 'asked by the workers before there is a caller'
 FROM (VALUES ('iot.login_find'), ('iot.login_failed'), ('iot.login_done'),
              ('iot.login_public'), ('iot.session_refresh'),
              ('iot.session_principal'), ('iot.logout'),
-             ('iot.password_hash'), ('iot.password_set'),
-             ('iot.password_change')) AS f (name)
+             ('iot.password_set'), ('iot.password_change')) AS f (name)
 ON CONFLICT (name) DO UPDATE SET why = excluded.why;

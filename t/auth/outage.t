@@ -44,7 +44,8 @@ ok($t->wait_for(10, sub {
 
 # more logins than there may wait: some are told to come later
 
-$t->setting('limits', { login => '', loginAddress => '' });
+$t->setting('limits', { login => '', loginAddress => '',
+    loginAccount => '' });
 
 ok($t->wait_for(10, sub {
     my $n = grep { $t->try_login("no$_\@iot.test", 'x')->status == 401 }

@@ -11,10 +11,10 @@ SELECT plan(50);
 \ir fixture/people.sql
 
 
-SELECT is((SELECT f::text FROM iot.login_find(' A@Example.org ') f),
-          '(' || pg_temp.id('user a') || ',"hash of a@example.org",t,t,f)',
+SELECT is((SELECT f::text FROM iot.login_find(' A@Example.org ', NULL) f),
+          '(' || pg_temp.id('user a') || ',"hash of a@example.org",t,t,f,f,f)',
           'found in any case');
-SELECT is_empty($$ SELECT * FROM iot.login_find('nobody@example.org') $$,
+SELECT is_empty($$ SELECT * FROM iot.login_find('nobody@example.org', NULL) $$,
                 'nobody');
 
 SELECT iot.login_done(pg_temp.id('user a')::uuid, '192.0.2.1', 'agent', NULL)
@@ -60,7 +60,7 @@ SELECT is(pg_temp.fails(format('SELECT iot.session_refresh(%L, %L, %s)',
 
 SELECT iot.login_done(:'a', '192.0.2.1', 'agent', 'new hash')
        ->> 'sessionId' AS session \gset
-SELECT is((SELECT password_hash FROM iot.login_find('a@example.org')),
+SELECT is((SELECT password_hash FROM iot.login_find('a@example.org', NULL)),
           'new hash', 'the hash is renewed');
 SELECT iot.logout(:'session', pg_temp.id('user b')::uuid, '192.0.2.1')
        \g /dev/null
@@ -112,7 +112,7 @@ SELECT results_eq($$ SELECT iot.login_failed('C1@example.org', NULL, 'x')
                        FROM generate_series(1, 3) $$,
                   'VALUES (false), (false), (true)', 'beyond it: locked');
 SELECT is((SELECT ROW(f.enabled, f.locked)::text
-             FROM iot.login_find('c1@example.org') f), '(f,t)', 'locked');
+             FROM iot.login_find('c1@example.org', NULL) f), '(f,t)', 'locked');
 SELECT is_empty(format($$ SELECT * FROM iot.session_principal(%L, %L, %s) $$,
                        :'session', :'c1', :'now'), 'sessions end too');
 SELECT is(iot.login_failed('c1@example.org', NULL, 'x'), false,
@@ -121,7 +121,7 @@ SELECT is(pg_temp.refusal('a', 'user_enable', ARRAY[:'c1'],
                           '{"userCredentialsEnabled":"true"}'), 'done',
           'an administrator unlocks');
 SELECT is((SELECT ROW(f.enabled, f.locked)::text
-             FROM iot.login_find('c1@example.org') f), '(t,f)', 'unlocked');
+             FROM iot.login_find('c1@example.org', NULL) f), '(t,f)', 'unlocked');
 RESET ROLE;
 SELECT is((SELECT array_agg(action || ' ' || status ORDER BY tableoid, ctid)
              FROM iot.audit_log WHERE entity_id = :'c1'
@@ -137,10 +137,11 @@ SET ROLE iot_app;
 -- passwords
 
 SELECT iot.login_done(:'a', NULL, NULL, NULL) ->> 'sessionId' AS session \gset
-SELECT is(iot.password_hash(pg_temp.caller('a')), 'new hash', 'the old hash');
+SELECT is((SELECT hash FROM iot.password_former(pg_temp.caller('a'))),
+          'new hash', 'the old hash');
 SELECT iot.password_change(pg_temp.caller('a'), 'newer hash') AS login \gset
-SELECT is(iot.password_hash(pg_temp.caller('a')), 'newer hash',
-          'the new hash');
+SELECT is((SELECT hash FROM iot.password_former(pg_temp.caller('a'))),
+          'newer hash', 'the new hash');
 SELECT is_empty(format($$ SELECT * FROM iot.session_principal(%L, %L, %s) $$,
                        :'session', :'a', :'now'),
                 'sessions of before are gone');

@@ -170,7 +170,7 @@ UPDATE iot.user_credentials c SET password_hash = 'changed'
 SELECT is(iot.init_demo('Demo', 't@example.org', 'h', 'Customer A',
               'c@example.org', 'h', 'Demo device', 'DEMO')::text, :'first',
           'a second init finds everything');
-SELECT is((SELECT password_hash FROM iot.login_find('t@example.org')),
+SELECT is((SELECT password_hash FROM iot.login_find('t@example.org', NULL)),
           'changed', 'and changes nothing');
 SELECT is((SELECT ROW(name, customer_id IS NULL)::text
              FROM iot.device_by_token('DEMO')), '("Demo device",f)',

@@ -32,6 +32,17 @@ ngx_int_t ngx_http_iot_tb_login_public(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_token(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_logout(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_change_password(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_activate(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_forgotten(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_reset_password(ngx_http_iot_call_t *call);
+
+/* the function makes a link and is told what the request came by */
+
+ngx_int_t ngx_http_iot_tb_with_base(ngx_http_iot_call_t *call);
+
+/* the function begins a session and the answer is a pair of tokens */
+
+ngx_int_t ngx_http_iot_tb_session(ngx_http_iot_call_t *call);
 
 /* credentials of devices: their ids are computed, then SQL goes on */
 

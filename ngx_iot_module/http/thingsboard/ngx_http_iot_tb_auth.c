@@ -19,6 +19,10 @@
 static void ngx_http_iot_tb_auth_abort(ngx_http_iot_call_t *call);
 static void ngx_http_iot_tb_auth_ready(ngx_iot_settings_wait_t *wait,
     ngx_int_t rc);
+static void ngx_http_iot_tb_account_key(ngx_http_iot_call_t *call,
+    ngx_str_t *key);
+static ngx_int_t ngx_http_iot_tb_login_late(ngx_http_iot_call_t *call,
+    ngx_uint_t seconds);
 
 
 ngx_http_iot_tb_auth_t *
@@ -240,7 +244,6 @@ ngx_http_iot_tb_login_admit(ngx_http_iot_call_t *call)
     u_char                  *p;
     ngx_str_t               *address, key;
     ngx_uint_t               seconds;
-    ngx_iot_error_t          err;
     ngx_http_iot_tb_auth_t  *ctx;
 
     ctx = call->ctx;
@@ -277,6 +280,57 @@ ngx_http_iot_tb_login_admit(ngx_http_iot_call_t *call)
                            &key, 1);
     }
 
+    return ngx_http_iot_tb_login_late(call, seconds);
+}
+
+
+/*
+ * From where the user has never been: many such addresses together may not
+ * guess faster than one, and those where he has been are not in their way.
+ */
+
+ngx_int_t
+ngx_http_iot_tb_login_admit_stranger(ngx_http_iot_call_t *call)
+{
+    ngx_str_t                key;
+    ngx_uint_t               seconds;
+    ngx_http_iot_tb_auth_t  *ctx;
+
+    ctx = call->ctx;
+
+    ngx_http_iot_tb_account_key(call, &key);
+
+    if (ngx_iot_limit_take(&ngx_iot_settings.login_account, "login account",
+                           &key, 1, &seconds)
+        == NGX_OK)
+    {
+        ctx->counted = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_iot_tb_login_late(call, seconds);
+}
+
+
+/* what is behind the blank of the key is the account */
+
+static void
+ngx_http_iot_tb_account_key(ngx_http_iot_call_t *call, ngx_str_t *key)
+{
+    ngx_http_iot_tb_auth_t  *ctx;
+
+    ctx = call->ctx;
+
+    key->len = ctx->email.len;
+    key->data = ctx->key.data + ctx->key.len - key->len;
+}
+
+
+static ngx_int_t
+ngx_http_iot_tb_login_late(ngx_http_iot_call_t *call, ngx_uint_t seconds)
+{
+    ngx_iot_error_t  err;
+
     ngx_iot_count(logins_throttled);
 
     ngx_iot_error_set(&err, NGX_HTTP_TOO_MANY_REQUESTS, "too_many_requests",
@@ -300,4 +354,11 @@ ngx_http_iot_tb_login_forgive(ngx_http_iot_call_t *call)
     ngx_iot_limit_give(&ngx_iot_settings.login_address, "login address", &key,
                        1);
     ngx_iot_limit_give(&ngx_iot_settings.login, "login", &ctx->key, 1);
+
+    if (ctx->counted) {
+        ctx->counted = 0;
+        ngx_http_iot_tb_account_key(call, &key);
+        ngx_iot_limit_give(&ngx_iot_settings.login_account, "login account",
+                           &key, 1);
+    }
 }

@@ -40,12 +40,20 @@ typedef struct {
     ngx_str_t                  password;
     ngx_str_t                  new_password;
     ngx_str_t                  user;
-    ngx_str_t                  key;          /* of the limit */
+    ngx_str_t                  key;          /* of the limit, or a token */
+    ngx_str_t                  hash;         /* of the new password */
+    ngx_array_t               *former;       /* hashes of those before */
+    ngx_uint_t                 compared;
+    ngx_int_t                  days;         /* for so many they are barred */
+    ngx_http_iot_tb_step_pt    chosen;       /* when ctx->hash is known */
     ngx_iot_jwt_t              jwt;
 
     unsigned                   enabled:1;
     unsigned                   activated:1;
     unsigned                   locked:1;
+    unsigned                   expired:1;
+    unsigned                   familiar:1;
+    unsigned                   counted:1;    /* against the account, too */
 } ngx_http_iot_tb_auth_t;
 
 
@@ -85,6 +93,22 @@ ngx_int_t ngx_http_iot_tb_auth_send(ngx_http_iot_call_t *call,
 /* The last step of all that begin or renew a session: answer with tokens. */
 void ngx_http_iot_tb_auth_pair(ngx_http_iot_call_t *call);
 
+/*
+ * Take ctx->new_password, which must be none of those kept before by the
+ * result of iot.password_former() or its kin (columns hash and days, the first
+ * is the present one).  chosen() is called when ctx->hash is made.
+ */
+ngx_int_t ngx_http_iot_tb_former_keep(ngx_http_iot_call_t *call,
+    PGresult *res);
+void ngx_http_iot_tb_new_password(ngx_http_iot_call_t *call,
+    ngx_http_iot_tb_step_pt chosen);
+
+/*
+ * Put the URL by which the request came among the query parameters of the
+ * function, as "@base", the last one.
+ */
+ngx_int_t ngx_http_iot_tb_base(ngx_http_iot_call_t *call);
+
 /* What limits go by: who has one IPv6 address has its whole network. */
 void ngx_http_iot_tb_address_key(ngx_http_iot_call_t *call, ngx_str_t *key);
 
@@ -94,6 +118,7 @@ void ngx_http_iot_tb_address_key(ngx_http_iot_call_t *call, ngx_str_t *key);
  * through.  NGX_OK, or NGX_DONE: answered.
  */
 ngx_int_t ngx_http_iot_tb_login_admit(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_login_admit_stranger(ngx_http_iot_call_t *call);
 void ngx_http_iot_tb_login_forgive(ngx_http_iot_call_t *call);
 
 ngx_int_t ngx_http_iot_tb_no_memory(ngx_http_iot_call_t *call);

@@ -28,12 +28,16 @@ static ngx_int_t ngx_http_iot_tb_login_passed(ngx_http_iot_call_t *call,
     ngx_str_t *hash);
 static ngx_int_t ngx_http_iot_tb_login_failed(ngx_http_iot_call_t *call);
 static void ngx_http_iot_tb_login_counted(ngx_http_iot_call_t *call);
+static void ngx_http_iot_tb_login_expired(ngx_http_iot_call_t *call);
 static void ngx_http_iot_tb_login_done(ngx_http_iot_call_t *call);
 
 
 static ngx_iot_db_stmt_t  ngx_http_iot_tb_find_stmt = ngx_iot_db_stmt(
-    "SELECT user_id, password_hash, enabled, activated, locked"
-    " FROM iot.login_find($1)");
+    "SELECT user_id, password_hash, enabled, activated, locked, expired,"
+    " familiar FROM iot.login_find($1, $2)");
+
+static ngx_iot_db_stmt_t  ngx_http_iot_tb_expired_stmt = ngx_iot_db_stmt(
+    "SELECT iot.password_expired($1, $2)");
 
 static ngx_iot_db_stmt_t  ngx_http_iot_tb_failed_stmt = ngx_iot_db_stmt(
     "SELECT iot.login_failed($1, $2, $3)");
@@ -89,7 +93,7 @@ static ngx_int_t
 ngx_http_iot_tb_login_start(ngx_http_iot_call_t *call)
 {
     ngx_int_t                rc;
-    ngx_str_t               *params[1];
+    ngx_str_t               *params[2];
     ngx_http_iot_tb_auth_t  *ctx;
 
     ctx = call->ctx;
@@ -109,9 +113,10 @@ ngx_http_iot_tb_login_start(ngx_http_iot_call_t *call)
     }
 
     params[0] = &ctx->email;
+    params[1] = ngx_http_iot_call_address(call);
 
     return ngx_http_iot_tb_auth_send(call, &ngx_http_iot_tb_find_stmt, params,
-                                     1, ngx_http_iot_tb_login_found);
+                                     2, ngx_http_iot_tb_login_found);
 }
 
 
@@ -147,6 +152,14 @@ ngx_http_iot_tb_login_found(ngx_http_iot_call_t *call)
         ctx->enabled = PQgetvalue(res, 0, 2)[0] == 't';
         ctx->activated = PQgetvalue(res, 0, 3)[0] == 't';
         ctx->locked = PQgetvalue(res, 0, 4)[0] == 't';
+        ctx->expired = PQgetvalue(res, 0, 5)[0] == 't';
+        ctx->familiar = PQgetvalue(res, 0, 6)[0] == 't';
+    }
+
+    if (!ctx->familiar
+        && ngx_http_iot_tb_login_admit_stranger(call) != NGX_OK)
+    {
+        return;
     }
 
     ctx->hashed = ngx_http_iot_tb_login_hashed;
@@ -221,11 +234,55 @@ ngx_http_iot_tb_login_passed(ngx_http_iot_call_t *call, ngx_str_t *hash)
 
     params[0] = &ctx->user;
     params[1] = ngx_http_iot_call_address(call);
+
+    if (ctx->expired) {
+        return ngx_http_iot_tb_auth_send(call, &ngx_http_iot_tb_expired_stmt,
+                                         params, 2,
+                                         ngx_http_iot_tb_login_expired);
+    }
+
     params[2] = ngx_http_iot_tb_agent(call);
     params[3] = hash->len ? hash : NULL;
 
     return ngx_http_iot_tb_auth_send(call, &ngx_http_iot_tb_done_stmt, params,
                                      4, ngx_http_iot_tb_login_done);
+}
+
+
+/* too old: the client is given what a new one can be set with */
+
+static void
+ngx_http_iot_tb_login_expired(ngx_http_iot_call_t *call)
+{
+    u_char           *p;
+    ngx_str_t         token;
+    ngx_iot_error_t   err;
+
+    ngx_http_iot_tb_login_forgive(call);
+
+    if (call->db->rc != NGX_OK) {
+        (void) ngx_http_iot_call_err(call, &call->db->error);
+        return;
+    }
+
+    ngx_iot_count(logins_failed);
+
+    ngx_iot_error_set(&err, NGX_HTTP_UNAUTHORIZED, "credentials_expired",
+                      "User password expired!");
+
+    token.data = (u_char *) PQgetvalue(call->db->result, 0, 0);
+    token.len = PQgetlength(call->db->result, 0, 0);
+
+    p = ngx_pnalloc(call->pool, sizeof("{\"resetToken\":\"\"}") + token.len);
+    if (p == NULL) {
+        (void) ngx_http_iot_tb_no_memory(call);
+        return;
+    }
+
+    err.fields.data = p;
+    err.fields.len = ngx_sprintf(p, "{\"resetToken\":\"%V\"}", &token) - p;
+
+    (void) ngx_http_iot_call_err(call, &err);
 }
 
 

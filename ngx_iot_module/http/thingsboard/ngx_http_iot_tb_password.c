@@ -16,12 +16,11 @@ static ngx_int_t ngx_http_iot_tb_change_start(ngx_http_iot_call_t *call);
 static void ngx_http_iot_tb_change_found(ngx_http_iot_call_t *call);
 static void ngx_http_iot_tb_change_verified(ngx_http_iot_call_t *call,
     ngx_int_t rc, ngx_str_t *hash);
-static void ngx_http_iot_tb_change_hashed(ngx_http_iot_call_t *call,
-    ngx_int_t rc, ngx_str_t *hash);
+static ngx_int_t ngx_http_iot_tb_change_hashed(ngx_http_iot_call_t *call);
 
 
 static ngx_iot_db_stmt_t  ngx_http_iot_tb_hash_stmt = ngx_iot_db_stmt(
-    "SELECT iot.password_hash($1)");
+    "SELECT hash, days FROM iot.password_former($1)");
 
 static ngx_iot_db_stmt_t  ngx_http_iot_tb_change_stmt = ngx_iot_db_stmt(
     "SELECT iot.password_change($1, $2)");
@@ -118,12 +117,21 @@ ngx_http_iot_tb_change_found(ngx_http_iot_call_t *call)
         return;
     }
 
-    hash.data = (u_char *) PQgetvalue(db->result, 0, 0);
-    hash.len = PQgetlength(db->result, 0, 0);
+    ngx_str_null(&hash);
+
+    if (PQntuples(db->result)) {
+        hash.data = (u_char *) PQgetvalue(db->result, 0, 0);
+        hash.len = PQgetlength(db->result, 0, 0);
+    }
+
+    if (ngx_http_iot_tb_former_keep(call, db->result) != NGX_OK) {
+        (void) ngx_http_iot_tb_no_memory(call);
+        return;
+    }
 
     ctx->hashed = ngx_http_iot_tb_change_verified;
 
-    rc = ngx_iot_password_verify(&ctx->password, &hash,
+    rc = ngx_iot_password_verify(&ctx->password, hash.len ? &hash : NULL,
                                  ngx_http_iot_tb_auth_hashed, call, &ctx->job);
 
     (void) ngx_http_iot_tb_auth_hashing(call, rc);
@@ -134,11 +142,6 @@ static void
 ngx_http_iot_tb_change_verified(ngx_http_iot_call_t *call, ngx_int_t rc,
     ngx_str_t *hash)
 {
-    ngx_iot_error_t          err;
-    ngx_http_iot_tb_auth_t  *ctx;
-
-    ctx = call->ctx;
-
     if (rc != NGX_OK) {
         (void) ngx_http_iot_call_fail(call, NGX_HTTP_BAD_REQUEST,
                                       "bad_request",
@@ -148,44 +151,18 @@ ngx_http_iot_tb_change_verified(ngx_http_iot_call_t *call, ngx_int_t rc,
 
     ngx_http_iot_tb_login_forgive(call);
 
-    ngx_iot_error_set(&err, NGX_HTTP_BAD_REQUEST, "bad_request", "");
-
-    rc = ngx_http_iot_tb_policy(&ctx->new_password, &err.message, call->pool);
-
-    if (rc == NGX_DECLINED) {
-        (void) ngx_http_iot_call_err(call, &err);
-        return;
-    }
-
-    if (rc != NGX_OK) {
-        (void) ngx_http_iot_tb_no_memory(call);
-        return;
-    }
-
-    if (ngx_iot_secret_equal(ctx->password.data, ctx->password.len,
-                             ctx->new_password.data, ctx->new_password.len))
-    {
-        (void) ngx_http_iot_call_fail(call, NGX_HTTP_BAD_REQUEST,
-                                      "bad_request", "New password should be "
-                                      "different from existing!");
-        return;
-    }
-
-    ctx->hashed = ngx_http_iot_tb_change_hashed;
-
-    rc = ngx_iot_password_hash(&ctx->new_password,
-                               ngx_http_iot_tb_auth_hashed, call, &ctx->job);
-
-    (void) ngx_http_iot_tb_auth_hashing(call, rc);
+    ngx_http_iot_tb_new_password(call, ngx_http_iot_tb_change_hashed);
 }
 
 
-static void
-ngx_http_iot_tb_change_hashed(ngx_http_iot_call_t *call, ngx_int_t rc,
-    ngx_str_t *hash)
+static ngx_int_t
+ngx_http_iot_tb_change_hashed(ngx_http_iot_call_t *call)
 {
-    ngx_str_t           principal;
-    ngx_iot_db_call_t  *db;
+    ngx_str_t                principal;
+    ngx_iot_db_call_t       *db;
+    ngx_http_iot_tb_auth_t  *ctx;
+
+    ctx = call->ctx;
 
     db = ngx_http_iot_call_db_create(call, NGX_IOT_DB_CALL,
                                      &ngx_http_iot_tb_change_stmt);
@@ -196,16 +173,14 @@ ngx_http_iot_tb_change_hashed(ngx_http_iot_call_t *call, ngx_int_t rc,
                                   db->pool)
            != NGX_OK)
     {
-        (void) ngx_http_iot_tb_no_memory(call);
-        return;
+        return ngx_http_iot_tb_no_memory(call);
     }
 
     ngx_iot_db_param(db, principal.data, principal.len, 0);
 
-    if (ngx_iot_db_text(db, hash) != NGX_OK) {
-        (void) ngx_http_iot_tb_no_memory(call);
-        return;
+    if (ngx_iot_db_text(db, &ctx->hash) != NGX_OK) {
+        return ngx_http_iot_tb_no_memory(call);
     }
 
-    (void) ngx_http_iot_call_db_send(call, ngx_http_iot_tb_auth_pair);
+    return ngx_http_iot_call_db_send(call, ngx_http_iot_tb_auth_pair);
 }

@@ -73,6 +73,14 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_sql(GET, "auth/user", ANY, "user_current", READ),
     ngx_http_iot_tb_sql(GET, "noauth/userPasswordPolicy", PUB,
                         "password_policy", READ),
+    ngx_http_iot_tb_sql(GET, "noauth/activate", PUB, "activate_page", 0),
+    ngx_http_iot_tb_both(POST, "noauth/activate", PUB, "activate", activate,
+                         BODY),
+    ngx_http_iot_tb_c(POST, "noauth/resetPasswordByEmail", PUB, forgotten,
+                      BODY),
+    ngx_http_iot_tb_sql(GET, "noauth/resetPassword", PUB, "reset_page", 0),
+    ngx_http_iot_tb_both(POST, "noauth/resetPassword", PUB, "reset_password",
+                         reset_password, BODY),
 
     /* tenants */
 
@@ -122,7 +130,13 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
 
     /* users */
 
-    ngx_http_iot_tb_sql(POST, "user", ANY, "user_save", BODY),
+    ngx_http_iot_tb_both(POST, "user", ANY, "user_save", with_base, BODY),
+    ngx_http_iot_tb_both(POST, "user/sendActivationMail", SYS|TEN,
+                         "send_activation_mail", with_base, 0),
+    ngx_http_iot_tb_both(GET, "user/{id}/activationLink", SYS|TEN,
+                         "activation_link", with_base, 0),
+    ngx_http_iot_tb_both(GET, "user/{id}/activationLinkInfo", SYS|TEN,
+                         "activation_link_info", with_base, 0),
     ngx_http_iot_tb_sql(GET, "user/{id}", ANY, "user_get", READ),
     ngx_http_iot_tb_sql(GET, "user/tokenAccessEnabled", SYS|TEN,
                         "user_token_access_enabled", READ),
@@ -395,9 +409,6 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
 
     ngx_http_iot_tb_501(ALL, "noauth/*", PUB),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "user/{id}/token", SYS|TEN),
-    ngx_http_iot_tb_501(NGX_HTTP_GET, "user/{id}/activationLink", SYS|TEN),
-    ngx_http_iot_tb_501(NGX_HTTP_GET, "user/{id}/activationLinkInfo", SYS|TEN),
-    ngx_http_iot_tb_501(NGX_HTTP_POST, "user/sendActivationMail", SYS|TEN),
     ngx_http_iot_tb_501(ALL, "user/settings/*", ANY),
     ngx_http_iot_tb_501(ALL, "user/dashboards/*", ANY),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "user/lastVisitedDashboards", TEN|CUS),

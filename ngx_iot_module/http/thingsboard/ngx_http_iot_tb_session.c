@@ -15,6 +15,7 @@
 
 static ngx_int_t ngx_http_iot_tb_public_start(ngx_http_iot_call_t *call);
 static ngx_int_t ngx_http_iot_tb_token_start(ngx_http_iot_call_t *call);
+static ngx_int_t ngx_http_iot_tb_session_start(ngx_http_iot_call_t *call);
 static void ngx_http_iot_tb_logout_done(ngx_http_iot_call_t *call);
 
 
@@ -203,4 +204,25 @@ ngx_http_iot_tb_logout_done(ngx_http_iot_call_t *call)
     }
 
     (void) ngx_http_iot_call_empty(call, NGX_HTTP_OK);
+}
+
+
+ngx_int_t
+ngx_http_iot_tb_session(ngx_http_iot_call_t *call)
+{
+    ngx_http_iot_tb_auth_t  *ctx;
+
+    ctx = ngx_http_iot_tb_auth_create(call);
+    if (ctx == NULL || ngx_http_iot_tb_base(call) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_iot_tb_auth_begin(call, ngx_http_iot_tb_session_start);
+}
+
+
+static ngx_int_t
+ngx_http_iot_tb_session_start(ngx_http_iot_call_t *call)
+{
+    return ngx_http_iot_call_sql_next(call, NULL, ngx_http_iot_tb_auth_pair);
 }

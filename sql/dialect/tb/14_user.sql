@@ -128,11 +128,21 @@ CREATE OR REPLACE FUNCTION tb.user_save(p iot.principal, path text[],
     query json, body json) RETURNS json
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    send  boolean := COALESCE(tb.arg_boolean(query, 'sendActivationMail'),
+                              true);
+    u     iot.users := tb.user_in(body);
+    r     iot.users;
 BEGIN
     PERFORM iot.enter(p);
-    PERFORM tb.arg_boolean(query, 'sendActivationMail');
 
-    RETURN tb.user_out(iot.user_save(p, tb.user_in(body)));
+    r := iot.user_save(p, u);
+
+    IF u.id IS NULL AND send THEN
+        PERFORM iot.activation_mail(p, r.id, tb.arg(query, '@base'));
+    END IF;
+
+    RETURN tb.user_out(r);
 END
 $$;
 
