@@ -199,7 +199,8 @@ is($t->try_login('one@iot.test', $password)->status, 200, 'the password');
 is((mails('one@iot.test'))[-1]{template}, 'account-activated',
     'a mail tells it');
 is($t->value("SELECT count(*) FROM iot.session AS s JOIN iot.users AS u "
-    . "ON u.id = s.user_id WHERE u.email = 'one\@iot.test'"), 2, 'two sessions');
+    . "ON u.id = s.user_id WHERE u.email = 'one\@iot.test'"), 2,
+    'two sessions');
 is($t->get("/api/user/$id", token => $tenant)->json->{additionalInfo}
     {userActivated}, JSON::XS::true, 'shown as active');
 refused($t->get("/api/user/$id/activationLink", token => $tenant), 400, 31,
