@@ -71,7 +71,8 @@ $$;
 
 DROP FUNCTION IF EXISTS iot.login_find(text);
 
-CREATE OR REPLACE FUNCTION iot.login_find(email text, address text)
+CREATE OR REPLACE FUNCTION iot.login_find(email text,
+    address text DEFAULT NULL)
 RETURNS TABLE (user_id uuid, password_hash text, enabled boolean,
     activated boolean, locked boolean, expired boolean, familiar boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
