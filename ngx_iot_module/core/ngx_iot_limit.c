@@ -516,3 +516,24 @@ ngx_iot_limit_consume(ngx_iot_limit_node_t *node, ngx_uint_t n,
 
     return NGX_OK;
 }
+
+
+void
+ngx_iot_limit_network(ngx_connection_t *c, ngx_str_t *key)
+{
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+
+    if (c->sockaddr->sa_family == AF_INET6) {
+        sin6 = (struct sockaddr_in6 *) c->sockaddr;
+
+        if (!IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+            key->data = (u_char *) &sin6->sin6_addr;
+            key->len = 8;
+            return;
+        }
+    }
+#endif
+
+    *key = c->addr_text;
+}

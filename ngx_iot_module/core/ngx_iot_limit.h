@@ -54,5 +54,11 @@ void ngx_iot_limit_give(ngx_iot_limit_t *limit, char *what, ngx_str_t *key,
 
 ngx_int_t ngx_iot_limit_init_process(ngx_cycle_t *cycle);
 
+/*
+ * What the failures of a client count for: its address, of IPv6 the network
+ * of 64 bits, which one customer of a provider has wholly.
+ */
+void ngx_iot_limit_network(ngx_connection_t *c, ngx_str_t *key);
+
 
 #endif /* _NGX_IOT_LIMIT_H_INCLUDED_ */

@@ -31,6 +31,9 @@ static void ngx_iot_rates_loaded(ngx_iot_db_call_t *call);
 static void ngx_iot_rates_fill(ngx_iot_rates_t *rates, PGresult *res);
 static void ngx_iot_rates_set(ngx_iot_rates_t *rates, ngx_str_t *name,
     ngx_str_t *text);
+static void ngx_iot_rates_rules(ngx_iot_rates_t *rates, PGresult *res);
+static ngx_uint_t ngx_iot_rates_is_rule(PGresult *res, int row);
+static void ngx_iot_rates_notified(ngx_str_t *what, ngx_str_t *id);
 
 
 #define ngx_iot_rates_transport(name, owner)                                  \
@@ -70,6 +73,11 @@ static ngx_rbtree_t       ngx_iot_rates_tree;
 static ngx_rbtree_node_t  ngx_iot_rates_sentinel;
 static ngx_queue_t        ngx_iot_rates_unused;
 static ngx_uint_t         ngx_iot_rates_n;
+static ngx_uint_t         ngx_iot_rates_epoch;
+
+/* the setting that the rules are, also what their rows are called */
+static ngx_str_t          ngx_iot_rates_rules_name =
+    ngx_string("mqtt.topic_rules");
 
 
 ngx_int_t
@@ -80,7 +88,22 @@ ngx_iot_rates_init_process(ngx_cycle_t *cycle)
     ngx_queue_init(&ngx_iot_rates_unused);
     ngx_iot_rates_n = 0;
 
-    return NGX_OK;
+    return ngx_iot_db_on_notify(ngx_iot_rates_notified);
+}
+
+
+/* rules of the server are those of every tenant that has none */
+
+static void
+ngx_iot_rates_notified(ngx_str_t *what, ngx_str_t *id)
+{
+    if (what->len == sizeof("settings") - 1
+        && ngx_strncmp(what->data, "settings", what->len) == 0
+        && id->len == ngx_iot_rates_rules_name.len
+        && ngx_strncmp(id->data, ngx_iot_rates_rules_name.data, id->len) == 0)
+    {
+        ngx_iot_rates_epoch++;
+    }
 }
 
 
@@ -180,6 +203,10 @@ ngx_iot_rates_forget(ngx_iot_rates_t *rates)
     ngx_queue_remove(&rates->unused);
     ngx_iot_rates_n--;
 
+    if (rates->rules) {
+        ngx_free(rates->rules);
+    }
+
     ngx_free(rates);
 }
 
@@ -219,7 +246,8 @@ ngx_iot_rates_current(ngx_iot_rates_t *rates)
         return ngx_time() < rates->expires;
     }
 
-    return *rates->tags[0] == rates->seen_tags[0]
+    return rates->rules_epoch == ngx_iot_rates_epoch
+           && *rates->tags[0] == rates->seen_tags[0]
            && *rates->tags[1] == rates->seen_tags[1];
 }
 
@@ -345,6 +373,10 @@ ngx_iot_rates_fill(ngx_iot_rates_t *rates, PGresult *res)
             rates->tags[1] = ngx_iot_zone_tag(&id);
         }
 
+        if (ngx_iot_rates_is_rule(res, i)) {
+            continue;
+        }
+
         name.data = (u_char *) PQgetvalue(res, i, 1);
         name.len = PQgetlength(res, i, 1);
         text.data = (u_char *) PQgetvalue(res, i, 2);
@@ -355,6 +387,9 @@ ngx_iot_rates_fill(ngx_iot_rates_t *rates, PGresult *res)
 
     rates->seen_tags[0] = *rates->tags[0];
     rates->seen_tags[1] = *rates->tags[1];
+    rates->rules_epoch = ngx_iot_rates_epoch;
+
+    ngx_iot_rates_rules(rates, res);
 
     for (owner = 0; owner < NGX_IOT_RATES_OWNERS; owner++) {
         for (kind = 0; kind < NGX_IOT_RATES_KINDS; kind++) {
@@ -391,4 +426,78 @@ ngx_iot_rates_set(ngx_iot_rates_t *rates, ngx_str_t *name, ngx_str_t *text)
 
         return;
     }
+}
+
+
+/* Without memory the former ones stay, and are tried again. */
+
+static void
+ngx_iot_rates_rules(ngx_iot_rates_t *rates, PGresult *res)
+{
+    int                    i;
+    size_t                 size;
+    u_char                *p;
+    ngx_str_t              line;
+    ngx_uint_t             n;
+    ngx_iot_topic_rule_t  *rules;
+
+    n = 0;
+    size = 0;
+    rules = NULL;
+
+    for (i = 0; i < PQntuples(res); i++) {
+        if (ngx_iot_rates_is_rule(res, i)) {
+            n++;
+            size += sizeof(ngx_iot_topic_rule_t) + PQgetlength(res, i, 2);
+        }
+    }
+
+    if (n) {
+        rules = ngx_alloc(size, ngx_cycle->log);
+
+        if (rules == NULL) {
+            rates->expires = ngx_time() + NGX_IOT_RATES_RETRY;
+            return;
+        }
+    }
+
+    if (rates->rules) {
+        ngx_free(rates->rules);
+    }
+
+    rates->rules = rules;
+    rates->nrules = 0;
+
+    p = (u_char *) (rules + n);
+
+    for (i = 0; i < PQntuples(res); i++) {
+
+        if (!ngx_iot_rates_is_rule(res, i)) {
+            continue;
+        }
+
+        line.data = p;
+        line.len = PQgetlength(res, i, 2);
+        p = ngx_cpymem(p, PQgetvalue(res, i, 2), line.len);
+
+        if (ngx_iot_topic_rule_parse(&line, &rules[rates->nrules]) != NGX_OK) {
+            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                          "invalid topic rule \"%V\" of tenant %*s", &line,
+                          sizeof(rates->id), rates->id);
+            continue;
+        }
+
+        rates->nrules++;
+    }
+}
+
+
+static ngx_uint_t
+ngx_iot_rates_is_rule(PGresult *res, int row)
+{
+    return (size_t) PQgetlength(res, row, 1) == ngx_iot_rates_rules_name.len
+           && ngx_memcmp(PQgetvalue(res, row, 1),
+                         ngx_iot_rates_rules_name.data,
+                         ngx_iot_rates_rules_name.len)
+              == 0;
 }

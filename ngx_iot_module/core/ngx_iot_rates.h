@@ -11,12 +11,14 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "../codec/ngx_iot_topic_rule.h"
 #include "ngx_iot_limit.h"
 
 
 /*
- * The rates that the profile of a tenant allows, cached in the worker.  Who
- * holds an entry may keep it for long: a changed profile is read into it.
+ * What workers must know of a tenant: the rates that its profile allows, and
+ * its rules about topics.  Cached in the worker.  Who holds an entry may keep
+ * it for long: what has changed is read into it.
  */
 
 #define NGX_IOT_RATES_TENANT     0      /* whose rate */
@@ -45,6 +47,10 @@ typedef struct {
     ngx_iot_limit_t     rest_tenant;
     ngx_iot_limit_t     rest_customer;
     ngx_iot_limit_t     transport[NGX_IOT_RATES_OWNERS][NGX_IOT_RATES_KINDS];
+
+    ngx_iot_topic_rule_t  *rules;       /* in one piece with their texts */
+    ngx_uint_t          nrules;
+    ngx_uint_t          rules_epoch;
 
     u_char              id[36];
 

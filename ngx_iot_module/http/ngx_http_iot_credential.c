@@ -399,19 +399,5 @@ ngx_http_iot_origin_host(ngx_str_t *host, ngx_uint_t secure)
 void
 ngx_http_iot_network(ngx_http_request_t *r, ngx_str_t *key)
 {
-#if (NGX_HAVE_INET6)
-    struct sockaddr_in6  *sin6;
-
-    if (r->connection->sockaddr->sa_family == AF_INET6) {
-        sin6 = (struct sockaddr_in6 *) r->connection->sockaddr;
-
-        if (!IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
-            key->data = (u_char *) &sin6->sin6_addr;
-            key->len = 8;
-            return;
-        }
-    }
-#endif
-
-    *key = r->connection->addr_text;
+    ngx_iot_limit_network(r->connection, key);
 }

@@ -4,13 +4,14 @@
  */
 
 
+#include "../codec/ngx_iot_topic_rule.h"
 #include "ngx_iot_mqtt_session.h"
 
 
 /*
- * Without rules of the tenant: administrators and clients of an anonymous
- * listener have the whole tree, a device what is below its own prefix, and
- * all may read $SYS.  Nobody but the broker publishes to $SYS.
+ * What the tenant's own rules leave open: administrators and clients of an
+ * anonymous listener have the whole tree, a device what is below its own
+ * prefix, and all may read $SYS.  Nobody but the broker publishes to $SYS.
  */
 
 typedef struct {
@@ -20,6 +21,8 @@ typedef struct {
 } ngx_iot_mqtt_rule_t;
 
 
+static ngx_int_t ngx_iot_mqtt_own_rules(ngx_iot_mqtt_session_t *s,
+    ngx_uint_t access, ngx_str_t *topic);
 static ngx_int_t ngx_iot_mqtt_rule(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_rule_t *rule, ngx_str_t *topic);
 
@@ -57,6 +60,15 @@ ngx_iot_mqtt_may(ngx_iot_mqtt_session_t *s, ngx_uint_t access,
         return NGX_IOT_MQTT_NOT_AUTHORIZED;
     }
 
+    switch (ngx_iot_mqtt_own_rules(s, access, topic)) {
+
+    case NGX_OK:
+        return NGX_OK;
+
+    case NGX_ABORT:
+        return NGX_IOT_MQTT_NOT_AUTHORIZED;
+    }
+
     for (rule = ngx_iot_mqtt_rules; rule->roles; rule++) {
 
         if ((rule->roles & s->role)
@@ -68,6 +80,72 @@ ngx_iot_mqtt_may(ngx_iot_mqtt_session_t *s, ngx_uint_t access,
     }
 
     return NGX_IOT_MQTT_NOT_AUTHORIZED;
+}
+
+
+ngx_uint_t
+ngx_iot_mqtt_denied(ngx_iot_mqtt_session_t *s, ngx_uint_t access,
+    ngx_str_t *topic)
+{
+    return ngx_iot_mqtt_own_rules(s, access, topic) == NGX_ABORT;
+}
+
+
+ngx_uint_t
+ngx_iot_mqtt_may_get(ngx_iot_mqtt_session_t *s, ngx_str_t *topic)
+{
+    if (s->rates == NULL) {
+        return 1;
+    }
+
+    ngx_iot_rates_refresh(s->rates);
+
+    return s->rates->nrules == 0
+           || ngx_iot_mqtt_may(s, NGX_IOT_MQTT_SUB, topic) == NGX_OK;
+}
+
+
+/* as ngx_iot_topic_rules_ask() */
+
+static ngx_int_t
+ngx_iot_mqtt_own_rules(ngx_iot_mqtt_session_t *s, ngx_uint_t access,
+    ngx_str_t *topic)
+{
+    ngx_uint_t              who;
+    ngx_iot_topic_places_t  places;
+
+    if (s->rates == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_iot_rates_refresh(s->rates);
+
+    if (s->rates->nrules == 0) {
+        return NGX_DECLINED;
+    }
+
+    switch (s->role) {
+
+    case NGX_IOT_DEVICE:
+        who = NGX_IOT_TOPIC_DEVICE;
+        break;
+
+    case NGX_IOT_CUSTOMER:
+        who = NGX_IOT_TOPIC_CUSTOMER;
+        break;
+
+    default:
+        who = NGX_IOT_TOPIC_TENANT;
+    }
+
+    places.user = s->user;
+    places.client_id = s->client_id;
+
+    return ngx_iot_topic_rules_ask(s->rates->rules, s->rates->nrules, who,
+                                   (access == NGX_IOT_MQTT_PUB)
+                                   ? NGX_IOT_TOPIC_PUBLISH
+                                   : NGX_IOT_TOPIC_SUBSCRIBE,
+                                   &places, topic);
 }
 
 

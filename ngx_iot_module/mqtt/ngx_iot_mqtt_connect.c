@@ -305,6 +305,14 @@ ngx_iot_mqtt_connect_go(ngx_iot_mqtt_connecting_t *cn, ngx_int_t rc)
         rc = ngx_iot_mqtt_connect_will(cn);
     }
 
+    if (rc == NGX_OK) {
+        rc = ngx_iot_mqtt_identify_tenant(cn);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+    }
+
     if (rc == NGX_OK && s->ref == 0) {
         rc = ngx_iot_mqtt_connect_claim(cn);
 

@@ -22,9 +22,11 @@ struct ngx_iot_mqtt_connecting_s {
     ngx_iot_mqtt_session_t  *session;
     ngx_iot_mqtt_connect_t   connect;
     ngx_iot_device_wait_t    wait;
+    ngx_iot_rates_wait_t     rates_wait;
     ngx_iot_mqtt_x509_t     *x509;          /* NULL: none was shown */
     ngx_iot_db_call_t       *call;
     void                    *auth;          /* pending */
+    void                    *basic;         /* the same */
     uint32_t                 expiry;
     uint32_t                 asked_expiry;
     uint32_t                 alias_maximum;
@@ -52,6 +54,12 @@ void ngx_iot_mqtt_connect_go(ngx_iot_mqtt_connecting_t *cn, ngx_int_t rc);
  * ngx_iot_mqtt_connect_go() will be called; else the reason to refuse with.
  */
 ngx_int_t ngx_iot_mqtt_identify(ngx_iot_mqtt_connecting_t *cn);
+
+/*
+ * What the rules of its tenant are; the same.  Nobody is let in while they
+ * were never read.
+ */
+ngx_int_t ngx_iot_mqtt_identify_tenant(ngx_iot_mqtt_connecting_t *cn);
 
 /* It goes before that is known. */
 void ngx_iot_mqtt_identify_cancel(ngx_iot_mqtt_connecting_t *cn);

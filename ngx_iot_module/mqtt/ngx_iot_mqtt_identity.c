@@ -4,6 +4,7 @@
  */
 
 
+#include "../core/ngx_iot_basic.h"
 #include "ngx_iot_mqtt_connect.h"
 #include "ngx_iot_mqtt_tb.h"
 
@@ -20,9 +21,14 @@ static void ngx_iot_mqtt_identity_device(ngx_iot_device_wait_t *wait,
     ngx_int_t rc, ngx_iot_device_t *device, ngx_iot_error_t *err);
 static ngx_int_t ngx_iot_mqtt_identity_next(ngx_iot_mqtt_connecting_t *cn);
 static ngx_int_t ngx_iot_mqtt_identity_login(ngx_iot_mqtt_connecting_t *cn);
+static ngx_int_t ngx_iot_mqtt_identity_password(ngx_iot_mqtt_connecting_t *cn);
 static ngx_int_t ngx_iot_mqtt_identity_unknown(ngx_iot_mqtt_connecting_t *cn);
 static ngx_int_t ngx_iot_mqtt_identity_is_device(ngx_iot_mqtt_connecting_t *cn,
     ngx_iot_device_t *device);
+static ngx_int_t ngx_iot_mqtt_identity_refuse(ngx_iot_mqtt_connecting_t *cn,
+    ngx_iot_error_t *err);
+static void ngx_iot_mqtt_identity_rates(ngx_iot_rates_wait_t *wait,
+    ngx_iot_rates_t *rates);
 static void ngx_iot_mqtt_identity_user(void *data, ngx_int_t rc,
     ngx_iot_principal_t *principal, ngx_iot_error_t *err);
 static ngx_int_t ngx_iot_mqtt_identity_is_user(ngx_iot_mqtt_connecting_t *cn,
@@ -31,8 +37,8 @@ static ngx_int_t ngx_iot_mqtt_identity_is_user(ngx_iot_mqtt_connecting_t *cn,
 
 /*
  * Who is it?  A certificate stands for a device; else the user name of a
- * device is its access token, and the password of a user may be a token or a
- * key of the REST API.
+ * device is its access token, and the password of a user is that of the REST
+ * API, or one of its tokens or keys.
  */
 
 ngx_int_t
@@ -84,8 +90,7 @@ ngx_iot_mqtt_identify(ngx_iot_mqtt_connecting_t *cn)
             return NGX_AGAIN;
         }
 
-        return (err.status >= 500) ? NGX_IOT_MQTT_UNAVAILABLE
-                                   : NGX_IOT_MQTT_BAD_PASSWORD;
+        return ngx_iot_mqtt_identity_refuse(cn, &err);
     }
 
     rc = ngx_iot_device_by_token(&connect->user, &device, &cn->wait);
@@ -212,6 +217,67 @@ ngx_iot_mqtt_identity_admitted(ngx_iot_db_call_t *call)
 }
 
 
+/* no device: a user, whose name is an e-mail address? */
+
+static ngx_int_t
+ngx_iot_mqtt_identity_password(ngx_iot_mqtt_connecting_t *cn)
+{
+    ngx_connection_t        *c;
+    ngx_iot_basic_t          basic;
+    ngx_iot_error_t          err;
+    ngx_iot_principal_t      principal;
+    ngx_iot_mqtt_connect_t  *connect;
+
+    connect = &cn->connect;
+
+    if (!connect->has_password
+        || ngx_strlchr(connect->user.data,
+                       connect->user.data + connect->user.len, '@')
+           == NULL)
+    {
+        return ngx_iot_mqtt_identity_unknown(cn);
+    }
+
+    c = cn->session->connection;
+
+    basic.user = connect->user;
+    basic.password = connect->password;
+    basic.address = c->addr_text;
+    ngx_str_set(&basic.agent, "MQTT");
+    ngx_iot_limit_network(c, &basic.network);
+
+    switch (ngx_iot_basic_auth(&basic, &principal, &err,
+                               ngx_iot_mqtt_identity_user, cn, &cn->basic))
+    {
+    case NGX_OK:
+        return ngx_iot_mqtt_identity_is_user(cn, &principal);
+
+    case NGX_AGAIN:
+        return NGX_AGAIN;
+
+    default:
+        return ngx_iot_mqtt_identity_refuse(cn, &err);
+    }
+}
+
+
+static ngx_int_t
+ngx_iot_mqtt_identity_refuse(ngx_iot_mqtt_connecting_t *cn,
+    ngx_iot_error_t *err)
+{
+    if (err->status >= 500) {
+        return NGX_IOT_MQTT_UNAVAILABLE;
+    }
+
+    if (err->status == 429) {
+        return NGX_IOT_MQTT_CONNECTION_RATE;
+    }
+
+    return (cn->session->parser.version == NGX_IOT_MQTT_V5)
+           ? NGX_IOT_MQTT_BAD_PASSWORD : NGX_IOT_MQTT_NOT_AUTHORIZED;
+}
+
+
 /*
  * What a client that is not known may hear: it tells what it has sent, not
  * what of it was wrong.
@@ -260,22 +326,70 @@ ngx_iot_mqtt_identity_login(ngx_iot_mqtt_connecting_t *cn)
     }
 
     if (rc == NGX_DECLINED) {
-        return ngx_iot_mqtt_identity_unknown(cn);
+        return ngx_iot_mqtt_identity_password(cn);
     }
 
     return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_IOT_MQTT_UNAVAILABLE;
 }
 
 
+ngx_int_t
+ngx_iot_mqtt_identify_tenant(ngx_iot_mqtt_connecting_t *cn)
+{
+    ngx_iot_mqtt_session_t  *s;
+
+    s = cn->session;
+
+    if (s->tenant[0] == '\0' || s->rates) {
+        return NGX_OK;
+    }
+
+    cn->rates_wait.found = ngx_iot_mqtt_identity_rates;
+    cn->rates_wait.data = cn;
+
+    switch (ngx_iot_rates_find(s->tenant, &s->rates, &cn->rates_wait)) {
+
+    case NGX_OK:
+        return s->rates->tags[0] ? NGX_OK : NGX_IOT_MQTT_UNAVAILABLE;
+
+    case NGX_AGAIN:
+        return NGX_AGAIN;
+
+    default: /* NGX_ERROR */
+        return NGX_IOT_MQTT_BUSY;
+    }
+}
+
+
+static void
+ngx_iot_mqtt_identity_rates(ngx_iot_rates_wait_t *wait,
+    ngx_iot_rates_t *rates)
+{
+    ngx_iot_mqtt_connecting_t  *cn;
+
+    cn = wait->data;
+    cn->session->rates = rates;
+
+    ngx_iot_mqtt_connect_go(cn, rates->tags[0] ? NGX_OK
+                                               : NGX_IOT_MQTT_UNAVAILABLE);
+}
+
+
 void
 ngx_iot_mqtt_identify_cancel(ngx_iot_mqtt_connecting_t *cn)
 {
+    ngx_iot_rates_unwait(&cn->rates_wait);
+
     if (cn->wait.active) {
         ngx_iot_device_unwait(&cn->wait);
     }
 
     if (cn->auth) {
         ngx_iot_auth_abandon(cn->auth);
+    }
+
+    if (cn->basic) {
+        ngx_iot_basic_abandon(cn->basic);
     }
 
     if (cn->call) {
@@ -324,7 +438,7 @@ ngx_iot_mqtt_identity_next(ngx_iot_mqtt_connecting_t *cn)
         return ngx_iot_mqtt_identity_login(cn);
     }
 
-    return ngx_iot_mqtt_identity_unknown(cn);
+    return ngx_iot_mqtt_identity_password(cn);
 }
 
 
@@ -363,13 +477,13 @@ ngx_iot_mqtt_identity_user(void *data, ngx_int_t rc,
     ngx_iot_mqtt_connecting_t  *cn = data;
 
     cn->auth = NULL;
+    cn->basic = NULL;
 
     if (rc == NGX_OK) {
         rc = ngx_iot_mqtt_identity_is_user(cn, principal);
 
     } else {
-        rc = (err->status >= 500) ? NGX_IOT_MQTT_UNAVAILABLE
-                                  : NGX_IOT_MQTT_BAD_PASSWORD;
+        rc = ngx_iot_mqtt_identity_refuse(cn, err);
     }
 
     ngx_iot_mqtt_connect_go(cn, rc);

@@ -42,6 +42,8 @@ static ngx_uint_t ngx_iot_mqtt_id_used(ngx_iot_mqtt_session_t *s,
     uint16_t packet_id);
 static ngx_uint_t ngx_iot_mqtt_expired(ngx_iot_bus_message_t *msg,
     ngx_iot_mqtt_delivery_t *dl);
+static void ngx_iot_mqtt_withhold(ngx_iot_mqtt_session_t *s,
+    ngx_iot_bus_message_t *msg);
 
 
 ngx_int_t
@@ -55,6 +57,11 @@ ngx_iot_mqtt_deliver(ngx_iot_bus_client_t *client, ngx_iot_bus_message_t *msg,
     ngx_iot_mqtt_session_t  *s;
 
     s = client->data;
+
+    if (!ngx_iot_mqtt_may_get(s, &msg->topic)) {
+        ngx_iot_mqtt_withhold(s, msg);
+        return NGX_OK;
+    }
 
     qos = 0;
     nids = 0;
@@ -104,6 +111,20 @@ ngx_iot_mqtt_deliver(ngx_iot_bus_client_t *client, ngx_iot_bus_message_t *msg,
     s->sharing = NULL;
 
     return rc;
+}
+
+
+/* it is done with as if it had been delivered */
+
+static void
+ngx_iot_mqtt_withhold(ngx_iot_mqtt_session_t *s, ngx_iot_bus_message_t *msg)
+{
+    ngx_iot_count(mqtt_publish_dropped);
+
+    if (s->durable && (msg->flags & NGX_IOT_MQTT_STORED)) {
+        (void) ngx_iot_mqtt_store_mark(s->durable, ngx_iot_mqtt_store_id(msg),
+                                       0, NGX_IOT_MQTT_MARK_DONE, NULL, NULL);
+    }
 }
 
 
@@ -599,6 +620,13 @@ ngx_iot_mqtt_out_restore(ngx_iot_mqtt_session_t *s, ngx_iot_bus_message_t *msg,
     ngx_uint_t nids)
 {
     ngx_iot_mqtt_out_t  *out;
+
+    /* what has begun goes to its end, or the client would wait for it */
+
+    if (state == 0 && !ngx_iot_mqtt_may_get(s, &msg->topic)) {
+        ngx_iot_mqtt_withhold(s, msg);
+        return NGX_OK;
+    }
 
     out = ngx_iot_mqtt_out_create(s, msg, qos,
                                   msg->flags & NGX_IOT_BUS_RETAIN, ids, nids);

@@ -490,7 +490,9 @@ ngx_iot_mqtt_scan_step(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_scan_t *scan)
 
         if (!ngx_iot_mqtt_retained_late(r->msg)) {
 
-            if (ngx_iot_topic_match(&sub->filter, topic)) {
+            if (ngx_iot_topic_match(&sub->filter, topic)
+                && ngx_iot_mqtt_may_get(s, topic))
+            {
                 qos = sub->options & NGX_IOT_MQTT_SUB_QOS;
                 qos = ngx_min(qos, r->msg->qos);
                 id = sub->id;

@@ -800,6 +800,10 @@ ngx_iot_mqtt_destroy(ngx_iot_mqtt_session_t *s)
         ngx_iot_device_release(s->device);
     }
 
+    if (s->rates) {
+        ngx_iot_rates_release(s->rates);
+    }
+
     s->transport->close(s);
 }
 

@@ -187,6 +187,7 @@ struct ngx_iot_mqtt_session_s {
     ngx_str_t                        client_id;
     ngx_str_t                        user;
     ngx_iot_device_t                *device;    /* held */
+    ngx_iot_rates_t                 *rates;     /* of the tenant, held */
     ngx_uint_t                       role;
 
     /* the packet that has not come wholly */
@@ -508,6 +509,16 @@ ngx_int_t ngx_iot_mqtt_will_init_process(ngx_cycle_t *cycle);
 /* NGX_OK, or the reason to refuse with */
 ngx_int_t ngx_iot_mqtt_may(ngx_iot_mqtt_session_t *s, ngx_uint_t access,
     ngx_str_t *topic);
+
+/* Does a rule of the tenant forbid it, and not only none allow it? */
+ngx_uint_t ngx_iot_mqtt_denied(ngx_iot_mqtt_session_t *s, ngx_uint_t access,
+    ngx_str_t *topic);
+
+/*
+ * May a message of that topic go to the client?  What it has subscribed to
+ * may be wider than what it is allowed, or was allowed when it did.
+ */
+ngx_uint_t ngx_iot_mqtt_may_get(ngx_iot_mqtt_session_t *s, ngx_str_t *topic);
 
 
 #endif /* _NGX_IOT_MQTT_SESSION_H_INCLUDED_ */

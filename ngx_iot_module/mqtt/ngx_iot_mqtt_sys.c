@@ -253,6 +253,10 @@ ngx_iot_mqtt_sys_deliver(ngx_iot_mqtt_session_t *s, ngx_str_t *topic,
     ngx_str_t               none;
     ngx_iot_bus_message_t  *msg;
 
+    if (!ngx_iot_mqtt_may_get(s, topic)) {
+        return;
+    }
+
     ngx_str_null(&none);
 
     msg = ngx_iot_bus_message(s->tenant, topic, value, &none, &none);

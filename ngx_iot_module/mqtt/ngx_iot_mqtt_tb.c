@@ -20,6 +20,8 @@ typedef struct {
 } ngx_iot_mqtt_tb_filter_t;
 
 
+static ngx_int_t ngx_iot_mqtt_tb_other(ngx_iot_mqtt_session_t *s,
+    ngx_uint_t access, ngx_str_t *topic, ngx_int_t missing);
 static ngx_int_t ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_pub_t *pub);
 static ngx_uint_t ngx_iot_mqtt_tb_match(ngx_str_t *name, ngx_str_t *topic,
@@ -454,8 +456,8 @@ ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_pub_t *pub)
     {
         /* its own corner of the tree is an ordinary one */
 
-        return ngx_iot_mqtt_may(s, NGX_IOT_MQTT_PUB, topic) == NGX_OK
-               ? NGX_DECLINED : NGX_IOT_MQTT_BAD_TOPIC;
+        return ngx_iot_mqtt_tb_other(s, NGX_IOT_MQTT_PUB, topic,
+                                     NGX_IOT_MQTT_BAD_TOPIC);
     }
 
     if (pub->packet->payload.len > NGX_IOT_MQTT_TB_PAYLOAD) {
@@ -614,6 +616,24 @@ ngx_iot_mqtt_tb_filter(ngx_str_t *filter)
 }
 
 
+/*
+ * No topic of the platform: NGX_DECLINED if the broker may have it, else what
+ * the platform says of topics that do not exist, unless a rule forbids it.
+ */
+
+static ngx_int_t
+ngx_iot_mqtt_tb_other(ngx_iot_mqtt_session_t *s, ngx_uint_t access,
+    ngx_str_t *topic, ngx_int_t missing)
+{
+    if (ngx_iot_mqtt_may(s, access, topic) == NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_iot_mqtt_denied(s, access, topic) ? NGX_IOT_MQTT_NOT_AUTHORIZED
+                                                 : missing;
+}
+
+
 static ngx_int_t
 ngx_iot_mqtt_tb_subscribe(ngx_iot_mqtt_session_t *s, ngx_str_t *filter,
     ngx_uint_t qos)
@@ -631,8 +651,8 @@ ngx_iot_mqtt_tb_subscribe(ngx_iot_mqtt_session_t *s, ngx_str_t *filter,
     f = ngx_iot_mqtt_tb_filter(filter);
 
     if (f == NULL) {
-        return ngx_iot_mqtt_may(s, NGX_IOT_MQTT_SUB, filter) == NGX_OK
-               ? NGX_DECLINED : NGX_IOT_MQTT_BAD_FILTER;
+        return ngx_iot_mqtt_tb_other(s, NGX_IOT_MQTT_SUB, filter,
+                                     NGX_IOT_MQTT_BAD_FILTER);
     }
 
     qos = ngx_min(qos, 1);

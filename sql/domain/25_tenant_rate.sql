@@ -7,7 +7,8 @@ DELETE FROM iot.definer_function AS f WHERE f.name = 'iot.tenant_rest_limits';
 
 -- The rates that the profile of a tenant sets, by the names they have in its
 -- configuration: texts like '100:1,2000:60'.  Without any there is one row
--- that has only the profile.
+-- that has only the profile.  Behind them, named like the setting and in their
+-- order, the rules about topics.
 
 CREATE OR REPLACE FUNCTION iot.tenant_rates(tenant uuid)
 RETURNS TABLE (profile_id uuid, name text, rate text)
@@ -22,6 +23,13 @@ BEGIN
                 ON m.key ~ '(RateLimit|RestLimitsConfiguration)$'
                    AND m.value <> ''
         WHERE t.id = tenant_rates.tenant;
+
+    RETURN QUERY
+        SELECT NULL::uuid, 'mqtt.topic_rules', r.line
+        FROM json_array_elements_text(
+                 iot.setting_value(tenant_rates.tenant, 'mqtt.topic_rules'))
+            WITH ORDINALITY AS r (line, place)
+        ORDER BY r.place;
 END
 $$;
 

@@ -24,7 +24,10 @@ my $original = IotCtl::Run::read_file($ENV{IOT_MODULE}
 chmod(0755, $here);
 install($original);
 
-my $t = IotTest::Device->new(workers => 2, env => { IOT_MODULE => $module });
+# nginx hands nothing of its environment to its successor but what it is told
+my $t = IotTest::Device->new(workers => 2, env => { IOT_MODULE => $module },
+    main => join('', map { "env $_;\n" } $ENV{IOT_SANITIZE}
+        ? qw(LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS) : ()));
 my ($version) = $t->get('/metrics')->body =~ /^iot_info\{version="([^"]+)"/m;
 my @tokens = map { "Load$_" } 1 .. 4;
 
