@@ -37,6 +37,10 @@ ngx_conf_num_bounds_t  ngx_iot_mqtt_inflight_bounds = {
     ngx_conf_check_num_bounds, 1, 4096
 };
 
+ngx_conf_num_bounds_t  ngx_iot_mqtt_stored_bounds = {
+    ngx_conf_check_num_bounds, 0, 2147483647
+};
+
 
 void *
 ngx_iot_mqtt_conf_create(ngx_conf_t *cf)
@@ -67,6 +71,8 @@ ngx_iot_mqtt_conf_create(ngx_conf_t *cf)
     conf->max_inflight = NGX_CONF_UNSET_UINT;
     conf->max_queued = NGX_CONF_UNSET_UINT;
     conf->max_queued_bytes = NGX_CONF_UNSET_SIZE;
+    conf->max_stored = NGX_CONF_UNSET_UINT;
+    conf->max_stored_bytes = NGX_CONF_UNSET;
     conf->max_subscriptions = NGX_CONF_UNSET_UINT;
     conf->write_buffer = NGX_CONF_UNSET_SIZE;
     conf->max_keepalive = NGX_CONF_UNSET_UINT;
@@ -101,6 +107,9 @@ ngx_iot_mqtt_conf_merge(ngx_conf_t *cf, ngx_iot_mqtt_conf_t *prev,
     ngx_conf_merge_uint_value(conf->max_queued, prev->max_queued, 1000);
     ngx_conf_merge_size_value(conf->max_queued_bytes, prev->max_queued_bytes,
                               16 * 1024 * 1024);
+    ngx_conf_merge_uint_value(conf->max_stored, prev->max_stored, 10000);
+    ngx_conf_merge_off_value(conf->max_stored_bytes, prev->max_stored_bytes,
+                             64 * 1024 * 1024);
     ngx_conf_merge_uint_value(conf->max_subscriptions,
                               prev->max_subscriptions, 10000);
     ngx_conf_merge_size_value(conf->write_buffer, prev->write_buffer,

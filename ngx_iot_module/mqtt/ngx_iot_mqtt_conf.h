@@ -33,6 +33,8 @@ typedef struct {
     ngx_uint_t               max_inflight;         /* to a client */
     ngx_uint_t               max_queued;           /* messages waiting */
     size_t                   max_queued_bytes;
+    ngx_uint_t               max_stored;           /* in the database */
+    off_t                    max_stored_bytes;
     ngx_uint_t               max_subscriptions;    /* of a session */
     size_t                   write_buffer;         /* above: drop QoS 0 */
     ngx_uint_t               max_keepalive;        /* seconds, 0: any */
@@ -135,6 +137,20 @@ typedef struct {
       offsetof(ngx_iot_mqtt_conf_t, max_queued_bytes),                        \
       NULL },                                                                 \
                                                                               \
+    { ngx_string("iot_mqtt_max_stored_messages"),                             \
+      (where)|NGX_CONF_TAKE1,                                                 \
+      ngx_conf_set_num_slot,                                                  \
+      offset,                                                                 \
+      offsetof(ngx_iot_mqtt_conf_t, max_stored),                              \
+      &ngx_iot_mqtt_stored_bounds },                                          \
+                                                                              \
+    { ngx_string("iot_mqtt_max_stored_bytes"),                                \
+      (where)|NGX_CONF_TAKE1,                                                 \
+      ngx_conf_set_off_slot,                                                  \
+      offset,                                                                 \
+      offsetof(ngx_iot_mqtt_conf_t, max_stored_bytes),                        \
+      NULL },                                                                 \
+                                                                              \
     { ngx_string("iot_mqtt_max_subscriptions"),                               \
       (where)|NGX_CONF_TAKE1,                                                 \
       ngx_conf_set_num_slot,                                                  \
@@ -205,6 +221,7 @@ extern ngx_conf_num_bounds_t  ngx_iot_mqtt_string_bounds;
 extern ngx_conf_num_bounds_t  ngx_iot_mqtt_number_bounds;
 extern ngx_conf_num_bounds_t  ngx_iot_mqtt_positive_bounds;
 extern ngx_conf_num_bounds_t  ngx_iot_mqtt_inflight_bounds;
+extern ngx_conf_num_bounds_t  ngx_iot_mqtt_stored_bounds;
 
 
 /* Everything unset; for create_srv_conf() and create_loc_conf(). */

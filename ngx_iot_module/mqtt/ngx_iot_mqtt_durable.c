@@ -61,7 +61,8 @@ static void ngx_iot_mqtt_durable_told(void *data);
 
 static ngx_iot_db_stmt_t  ngx_iot_mqtt_open_stmt = ngx_iot_db_stmt(
     "SELECT nr, epoch, present, due FROM iot.mqtt_open($1::uuid, $2, $3,"
-    " $4::boolean, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
+    " $4::boolean, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
+    " $16)");
 
 static ngx_iot_db_stmt_t  ngx_iot_mqtt_held_stmt = ngx_iot_db_stmt(
     "SELECT packet_id, flags, topic, payload, props, published, expires"
@@ -206,7 +207,14 @@ ngx_iot_mqtt_durable_params(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_number(call, expiry, 8);
     ngx_iot_mqtt_number(call, ngx_iot_mqtt_worker(), 8);
 
-    return ngx_iot_mqtt_durable_will(s, call, expiry);
+    if (ngx_iot_mqtt_durable_will(s, call, expiry) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_iot_mqtt_number(call, s->conf->max_stored, 4);
+    ngx_iot_mqtt_number(call, s->conf->max_stored_bytes, 8);
+
+    return NGX_OK;
 }
 
 

@@ -35,6 +35,9 @@ static ngx_iot_mqtt_in_t *ngx_iot_mqtt_in_create(ngx_iot_mqtt_session_t *s,
 static ngx_iot_mqtt_in_t *ngx_iot_mqtt_in_find(ngx_iot_mqtt_session_t *s,
     ngx_uint_t packet_id);
 static void ngx_iot_mqtt_in_free(ngx_iot_mqtt_in_t *in);
+static void ngx_iot_mqtt_in_hold(ngx_iot_mqtt_in_t *in,
+    ngx_iot_bus_message_t *msg);
+static ngx_iot_bus_message_t *ngx_iot_mqtt_in_unhold(ngx_iot_mqtt_in_t *in);
 static void ngx_iot_mqtt_in_flush(ngx_iot_mqtt_session_t *s);
 static void ngx_iot_mqtt_route_retained(void *data, ngx_int_t rc,
     ngx_iot_error_t *err);
@@ -62,6 +65,20 @@ ngx_iot_mqtt_on_publish(ngx_iot_mqtt_session_t *s,
     ngx_int_t  rc;
     ngx_str_t  topic;
 
+    /*
+     * Clients before 5.0 have not been told a maximum: they are not read from
+     * while so many of their messages wait for us.  What waits for their
+     * PUBREL does not count, it may be behind this packet.
+     */
+
+    if (packet->qos
+        && packet->version < NGX_IOT_MQTT_V5
+        && s->npending >= s->conf->receive_maximum)
+    {
+        s->throttled = 1;
+        return NGX_AGAIN;
+    }
+
     ngx_iot_count(mqtt_publish_received);
     ngx_iot_add(mqtt_publish_bytes_received, packet->payload.len);
 
@@ -79,7 +96,9 @@ ngx_iot_mqtt_on_publish(ngx_iot_mqtt_session_t *s,
             }
         }
 
-        if (s->nreceiving >= s->conf->receive_maximum) {
+        if (packet->version == NGX_IOT_MQTT_V5
+            && s->nreceiving >= s->conf->receive_maximum)
+        {
             s->parser.detail = "too many publishes at once";
             return NGX_IOT_MQTT_RECEIVE_MAXIMUM;
         }
@@ -206,8 +225,8 @@ ngx_iot_mqtt_publish_again(ngx_iot_mqtt_session_t *s,
         msg->qos = 2;
         msg->flags |= packet->retain ? NGX_IOT_BUS_RETAIN : 0;
 
-        ngx_iot_bus_drop(in->msg);
-        in->msg = msg;
+        ngx_iot_bus_drop(ngx_iot_mqtt_in_unhold(in));
+        ngx_iot_mqtt_in_hold(in, msg);
     }
 
     if (ngx_iot_mqtt_ack(s, NGX_IOT_MQTT_PUBREC, in->packet_id, 0) != NGX_OK) {
@@ -352,7 +371,16 @@ ngx_iot_mqtt_publish_normal(ngx_iot_mqtt_session_t *s,
     }
 
     if (packet->qos == 2) {
-        in->msg = msg;
+
+        if (s->conf->max_queued_bytes
+            && s->held_bytes + msg->payload.len > s->conf->max_queued_bytes)
+        {
+            ngx_iot_bus_drop(msg);
+            ngx_iot_mqtt_publish_done(in, NGX_IOT_MQTT_UNAVAILABLE);
+            return NGX_OK;
+        }
+
+        ngx_iot_mqtt_in_hold(in, msg);
 
         if (s->durable == 0) {
             ngx_iot_mqtt_in_ready(in, 0);
@@ -473,7 +501,7 @@ ngx_iot_mqtt_in_restore(ngx_iot_mqtt_session_t *s, ngx_uint_t packet_id,
 
     s->npending--;
 
-    in->msg = msg;
+    ngx_iot_mqtt_in_hold(in, msg);
     in->stored = 1;
     in->state = NGX_IOT_MQTT_IN_HELD;
 
@@ -774,16 +802,44 @@ ngx_iot_mqtt_in_find(ngx_iot_mqtt_session_t *s, ngx_uint_t packet_id)
 static void
 ngx_iot_mqtt_in_free(ngx_iot_mqtt_in_t *in)
 {
+    ngx_iot_bus_message_t  *msg;
+
+    msg = ngx_iot_mqtt_in_unhold(in);
+
+    if (msg) {
+        ngx_iot_bus_drop(msg);
+    }
+
     if (in->session) {
         ngx_queue_remove(&in->queue);
         in->session->nreceiving--;
     }
 
-    if (in->msg) {
-        ngx_iot_bus_drop(in->msg);
+    ngx_free(in);
+}
+
+
+static void
+ngx_iot_mqtt_in_hold(ngx_iot_mqtt_in_t *in, ngx_iot_bus_message_t *msg)
+{
+    in->msg = msg;
+    in->session->held_bytes += msg->payload.len;
+}
+
+
+static ngx_iot_bus_message_t *
+ngx_iot_mqtt_in_unhold(ngx_iot_mqtt_in_t *in)
+{
+    ngx_iot_bus_message_t  *msg;
+
+    msg = in->msg;
+    in->msg = NULL;
+
+    if (msg && in->session) {
+        in->session->held_bytes -= msg->payload.len;
     }
 
-    ngx_free(in);
+    return msg;
 }
 
 
@@ -851,7 +907,7 @@ ngx_iot_mqtt_in_flush(ngx_iot_mqtt_session_t *s)
         in = ngx_queue_data(q, ngx_iot_mqtt_in_t, queue);
 
         if (in->state == NGX_IOT_MQTT_IN_PENDING) {
-            return;
+            break;
         }
 
         if (in->state != NGX_IOT_MQTT_IN_READY) {
@@ -874,6 +930,11 @@ ngx_iot_mqtt_in_flush(ngx_iot_mqtt_session_t *s)
         }
 
         ngx_iot_mqtt_in_free(in);
+    }
+
+    if (s->throttled && s->npending <= s->conf->receive_maximum / 2) {
+        s->throttled = 0;
+        ngx_iot_mqtt_unblock(s);
     }
 }
 
@@ -931,8 +992,7 @@ ngx_iot_mqtt_on_pubrel(ngx_iot_mqtt_session_t *s,
 
     in->state = NGX_IOT_MQTT_IN_ROUTING;
 
-    msg = in->msg;
-    in->msg = NULL;
+    msg = ngx_iot_mqtt_in_unhold(in);
 
     if (msg == NULL) {
         /* a dialect has dealt with it */

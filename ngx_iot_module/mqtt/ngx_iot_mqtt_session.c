@@ -347,6 +347,12 @@ ngx_iot_mqtt_process(ngx_iot_mqtt_session_t *s, u_char *pos, u_char *end)
             return NGX_DONE;
         }
 
+        if (rc == NGX_AGAIN) {
+            /* the packet stays until there is room for it */
+            s->blocked = 1;
+            break;
+        }
+
         if (rc != NGX_OK) {
             ngx_log_error(NGX_LOG_INFO, s->connection->log, 0,
                           "client \"%V\": %V%s%s", &s->client_id,

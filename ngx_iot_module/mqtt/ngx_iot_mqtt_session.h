@@ -208,6 +208,7 @@ struct ngx_iot_mqtt_session_s {
     uint16_t                         window;        /* theirs */
     uint16_t                         nreceiving;    /* ours in use */
     uint16_t                         npending;
+    size_t                           held_bytes;    /* QoS 2, to PUBREL */
     uint32_t                         nqueued;
     size_t                           queued_bytes;
     ngx_queue_t                      inflight;
@@ -260,6 +261,7 @@ struct ngx_iot_mqtt_session_s {
     unsigned                         resume:1;
     unsigned                         wrapped:1;     /* identifiers */
     unsigned                         sys:1;         /* wants $SYS */
+    unsigned                         throttled:1;   /* more than it may */
     unsigned                         grouped:1;     /* stored, in a group */
 };
 
@@ -368,7 +370,12 @@ void ngx_iot_mqtt_drop_output(ngx_iot_mqtt_session_t *s);
 void ngx_iot_mqtt_write_init(ngx_cycle_t *cycle);
 
 
-/* --- handlers of packets: NGX_OK, or a reason that ends the connection --- */
+/*
+ * --- handlers of packets ---
+ *
+ * NGX_OK, a reason that ends the connection, or NGX_AGAIN: again with the same
+ * packet after ngx_iot_mqtt_unblock().
+ */
 
 ngx_int_t ngx_iot_mqtt_on_connect(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_packet_t *packet);

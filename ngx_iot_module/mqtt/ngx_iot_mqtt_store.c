@@ -64,8 +64,7 @@ static uint32_t  ngx_iot_mqtt_queue_types[] = {
     NGX_IOT_MQTT_OID_INT8, NGX_IOT_MQTT_OID_INT8, NGX_IOT_MQTT_OID_INT2,
     NGX_IOT_MQTT_OID_INT4, NGX_IOT_MQTT_OID_BYTEA, NGX_IOT_MQTT_OID_TEXT,
     NGX_IOT_MQTT_OID_BYTEA, NGX_IOT_MQTT_OID_BYTEA, NGX_IOT_MQTT_OID_TEXT,
-    NGX_IOT_MQTT_OID_INT8, NGX_IOT_MQTT_OID_INT8, NGX_IOT_MQTT_OID_INT4,
-    NGX_IOT_MQTT_OID_TEXT
+    NGX_IOT_MQTT_OID_INT8, NGX_IOT_MQTT_OID_INT8, NGX_IOT_MQTT_OID_TEXT
 };
 
 static uint32_t  ngx_iot_mqtt_mark_types[] = {
@@ -89,9 +88,9 @@ static uint32_t  ngx_iot_mqtt_retain_types[] = {
 static ngx_iot_batch_kind_t  ngx_iot_mqtt_queue_kind = {
     ngx_string("mqtt_queue"),
     ngx_iot_db_stmt("SELECT iot.mqtt_store($1, $2, $3, $4, $5, $6, $7, $8,"
-                    " $9, $10, $11, $12, $13)"),
+                    " $9, $10, $11, $12)"),
     { ngx_null_string, 0 },
-    13,
+    12,
     ngx_iot_mqtt_queue_types,
     2 + 12 + 12                            /* session, id */
 };
@@ -522,7 +521,6 @@ ngx_iot_mqtt_store_put(ngx_iot_bus_message_t *msg,
     p = ngx_iot_cell_text(p, &msg->publisher);
     p = ngx_iot_cell_int8(p, msg->published);
     p = ngx_iot_cell_int8(p, msg->expires);
-    p = ngx_iot_cell_int4(p, NGX_IOT_MQTT_STORE_LIMIT);
 
     if (share->group.len) {
         p = ngx_iot_cell_text(p, &share->group);

@@ -126,9 +126,6 @@ u_char *ngx_iot_mqtt_cell_bytes(u_char *p, u_char *data, size_t len);
 
 /* states of a row */
 
-/* messages that may wait for one session */
-#define NGX_IOT_MQTT_STORE_LIMIT    10000
-
 #define NGX_IOT_MQTT_MARK_SENT      1
 #define NGX_IOT_MQTT_MARK_RELEASED  2
 #define NGX_IOT_MQTT_MARK_DONE      3

@@ -10,6 +10,9 @@
 DROP FUNCTION IF EXISTS iot.mqtt_store(bigint[], bigint[], smallint[],
     integer[], bytea[], text[], bytea[], bytea[], text[], bigint[], bigint[],
     integer[]);
+DROP FUNCTION IF EXISTS iot.mqtt_store(bigint[], bigint[], smallint[],
+    integer[], bytea[], text[], bytea[], bytea[], text[], bigint[], bigint[],
+    integer[], text[]);
 
 
 -- Sessions end.  What waits for them in shared subscriptions goes to another
@@ -58,6 +61,8 @@ $$;
 
 
 DROP FUNCTION IF EXISTS iot.mqtt_open(uuid, text, text, boolean, bigint);
+DROP FUNCTION IF EXISTS iot.mqtt_open(uuid, text, text, boolean, bigint,
+    bigint, bigint, bigint, smallint, integer, text, bytea, bytea, bigint);
 DROP FUNCTION IF EXISTS iot.mqtt_close(bigint, bigint, bigint);
 
 
@@ -68,7 +73,7 @@ DROP FUNCTION IF EXISTS iot.mqtt_close(bigint, bigint, bigint);
 CREATE OR REPLACE FUNCTION iot.mqtt_open(tenant uuid, client text,
     who text, clean boolean, lasts bigint, opener bigint, mark bigint,
     delay bigint, qos smallint, flags integer, topic text, payload bytea,
-    props bytea, expiry bigint)
+    props bytea, expiry bigint, messages integer, bytes bigint)
 RETURNS TABLE (nr bigint, epoch bigint, present boolean, due boolean)
 LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = iot, pg_temp
@@ -103,7 +108,8 @@ BEGIN
         UPDATE iot.mqtt_session s
            SET epoch = s.epoch + 1, connected = true, expires_at = NULL,
                expiry = mqtt_open.lasts, worker = mqtt_open.opener,
-               opened_at = at
+               opened_at = at, max_messages = mqtt_open.messages,
+               max_bytes = mqtt_open.bytes
          WHERE s.tenant_id = mqtt_open.tenant
                AND s.client_id = mqtt_open.client
         RETURNING s.nr, s.epoch INTO found_nr, new_epoch;
@@ -134,9 +140,11 @@ BEGIN
 
     RETURN QUERY
         INSERT INTO iot.mqtt_session AS s (tenant_id, client_id, identity,
-                                           expiry, worker, opened_at)
+                                           expiry, worker, opened_at,
+                                           max_messages, max_bytes)
         VALUES (mqtt_open.tenant, mqtt_open.client, mqtt_open.who,
-                mqtt_open.lasts, mqtt_open.opener, at)
+                mqtt_open.lasts, mqtt_open.opener, at, mqtt_open.messages,
+                mqtt_open.bytes)
         RETURNING s.nr, s.epoch, false, is_due;
 END
 $$;
@@ -260,24 +268,40 @@ $$;
 CREATE OR REPLACE FUNCTION iot.mqtt_store(sessions bigint[], ids bigint[],
     qoss smallint[], flagss integer[], subs bytea[], topics text[],
     payloads bytea[], propss bytea[], publishers text[], times bigint[],
-    expiries bigint[], limits integer[], shares text[])
+    expiries bigint[], shares text[])
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = iot, pg_temp
 AS $$
 BEGIN
+    WITH waits AS (
+        SELECT q.session, count(*) AS messages,
+               sum(octet_length(q.payload)) AS bytes
+          FROM iot.mqtt_queue q
+         WHERE q.session = ANY (sessions)
+         GROUP BY q.session
+    ), new AS (
+        SELECT n.*,
+               count(*) OVER in_order AS messages,
+               sum(octet_length(n.payload)) OVER in_order AS bytes
+          FROM unnest(sessions, ids, qoss, flagss, subs, topics, payloads,
+                      propss, publishers, times, expiries, shares)
+               AS n (session, id, qos, flags, subs, topic, payload, props,
+                     publisher, published, expires, share)
+        WINDOW in_order AS (PARTITION BY n.session ORDER BY n.id
+                            ROWS UNBOUNDED PRECEDING)
+    )
     INSERT INTO iot.mqtt_queue (session, id, qos, flags, ids, topic, payload,
                                 props, publisher, published, expires, share)
     SELECT n.session, n.id, n.qos, n.flags, n.subs, n.topic, n.payload,
            n.props, n.publisher, n.published, n.expires, n.share
-      FROM unnest(sessions, ids, qoss, flagss, subs, topics, payloads, propss,
-                  publishers, times, expiries, limits, shares)
-           AS n (session, id, qos, flags, subs, topic, payload, props,
-                 publisher, published, expires, most, share)
-     WHERE EXISTS (SELECT FROM iot.mqtt_session s WHERE s.nr = n.session)
-           AND (n.most = 0
-                OR (SELECT count(*) FROM iot.mqtt_queue q
-                     WHERE q.session = n.session) < n.most)
+      FROM new n
+      JOIN iot.mqtt_session s ON s.nr = n.session
+      LEFT JOIN waits w ON w.session = n.session
+     WHERE (s.max_messages = 0
+            OR COALESCE(w.messages, 0) + n.messages <= s.max_messages)
+           AND (s.max_bytes = 0
+                OR COALESCE(w.bytes, 0) + n.bytes <= s.max_bytes)
         ON CONFLICT DO NOTHING;
 END
 $$;

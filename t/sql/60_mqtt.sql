@@ -6,7 +6,7 @@
 
 BEGIN;
 
-SELECT plan(26);
+SELECT plan(28);
 
 \ir fixture/telemetry.sql
 RESET ROLE;
@@ -26,7 +26,7 @@ RETURNS text LANGUAGE sql AS $$
     SELECT (o.nr > 0) || ' ' || o.epoch || ' ' || o.present || ' ' || o.due
       FROM iot.mqtt_open(tenant, client, 'me', clean, lasts, worker, mark,
                          delay, 1::smallint, 0, 'w/' || client, 'x'::bytea,
-                         NULL, -1) o
+                         NULL, -1, 3, 20) o
 $$;
 
 CREATE FUNCTION pg_temp.state(client text) RETURNS text LANGUAGE sql AS $$
@@ -104,6 +104,28 @@ SELECT is(pg_temp.open(:'tenant', 'one', :d, 100, 6, 0, true),
     'true 1 false true', 'a clean start: the will before is due');
 SELECT is(pg_temp.will(5) || ', ' || pg_temp.will(6), '0 free, -1 free',
     '... that one only');
+
+-- what may wait for a session: 3 messages, 20 bytes
+CREATE FUNCTION pg_temp.store(client text, VARIADIC payloads text[])
+RETURNS text LANGUAGE sql AS $$
+    SELECT iot.mqtt_store(array_agg(s.nr), array_agg(p.ord),
+               array_agg(1::smallint), array_agg(0), array_agg(NULL::bytea),
+               array_agg('t'::text), array_agg(p.text::bytea),
+               array_agg(NULL::bytea), array_agg('p'::text),
+               array_agg(0::bigint), array_agg(0::bigint),
+               array_agg(NULL::text))
+      FROM iot.mqtt_session s,
+           unnest(payloads) WITH ORDINALITY AS p (text, ord)
+     WHERE s.client_id = client;
+    SELECT string_agg(convert_from(q.payload, 'UTF8'), ' ' ORDER BY q.id)
+      FROM iot.mqtt_queue q JOIN iot.mqtt_session s ON s.nr = q.session
+     WHERE s.client_id = client
+$$;
+
+SELECT is(pg_temp.store('far', 'a', 'b', 'c', 'd'), 'a b c',
+    'three messages wait');
+SELECT is(pg_temp.store('ever', 'a', 'twentytwentytwenty12', 'b'), 'a',
+    'no more than twenty bytes');
 
 SELECT * FROM finish();
 ROLLBACK;
