@@ -359,6 +359,14 @@ BEGIN
              (SELECT count(*) FROM (SELECT FROM iot.users AS u
                                     WHERE u.tenant_id = tenant
                                     LIMIT cap) AS x)
+         WHEN 'ASSET' THEN
+             (SELECT count(*) FROM (SELECT FROM iot.asset AS a
+                                    WHERE a.tenant_id = tenant
+                                    LIMIT cap) AS x)
+         WHEN 'DASHBOARD' THEN
+             (SELECT count(*) FROM (SELECT FROM iot.dashboard AS d
+                                    WHERE d.tenant_id = tenant
+                                    LIMIT cap) AS x)
          END;
 
     IF n >= cap THEN

@@ -43,6 +43,13 @@ BEGIN
                       WHERE d.tenant_id = tenant AND d.is_default)
     ON CONFLICT ON CONSTRAINT device_profile_tenant_id_name_key
         DO UPDATE SET is_default = true;
+
+    INSERT INTO iot.asset_profile (tenant_id, name, description, is_default)
+    SELECT tenant, 'default', 'Default asset profile', true
+    WHERE NOT EXISTS (SELECT FROM iot.asset_profile AS a
+                      WHERE a.tenant_id = tenant AND a.is_default)
+    ON CONFLICT ON CONSTRAINT asset_profile_tenant_id_name_key
+        DO UPDATE SET is_default = true;
 END
 $$;
 
@@ -148,9 +155,20 @@ BEGIN
           UNION ALL
           SELECT c.nr FROM iot.customer AS c WHERE c.tenant_id = r.id
           UNION ALL
+          SELECT a.nr FROM iot.asset AS a WHERE a.tenant_id = r.id
+          UNION ALL
+          SELECT v.nr FROM iot.entity_view AS v WHERE v.tenant_id = r.id
+          UNION ALL
+          SELECT d.nr FROM iot.dashboard AS d WHERE d.tenant_id = r.id
+          UNION ALL
           SELECT r.nr) AS e;
 
     DELETE FROM iot.session AS s WHERE s.tenant_id = r.id;
+    DELETE FROM iot.relation AS x WHERE x.tenant_id = r.id;
+    DELETE FROM iot.entity_view AS v WHERE v.tenant_id = r.id;
+    DELETE FROM iot.dashboard AS d WHERE d.tenant_id = r.id;
+    DELETE FROM iot.asset AS a WHERE a.tenant_id = r.id;
+    DELETE FROM iot.asset_profile AS a WHERE a.tenant_id = r.id;
     DELETE FROM iot.device AS d WHERE d.tenant_id = r.id;
     DELETE FROM iot.device_profile AS d WHERE d.tenant_id = r.id;
     DELETE FROM iot.users AS u WHERE u.tenant_id = r.id;

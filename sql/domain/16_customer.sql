@@ -168,14 +168,7 @@ BEGIN
 
     r := iot.customer_get(p, id);
 
-    WITH changed AS (
-        UPDATE iot.device AS d
-        SET customer_id = NULL, version = d.version + 1
-        WHERE d.tenant_id = p.tenant_id AND d.customer_id = r.id
-        RETURNING d.id
-    )
-    SELECT count(pg_notify('iot', 'device ' || c.id)) FROM changed AS c
-    INTO STRICT r.version;
+    PERFORM iot.assign_end(p.tenant_id, r.id);
 
     PERFORM iot.user_remove(u.id, u.nr)
     FROM iot.users AS u

@@ -224,38 +224,10 @@ CREATE OR REPLACE FUNCTION iot.device_assign(p iot.principal, id uuid,
     customer iot.customer) RETURNS iot.device
 LANGUAGE plpgsql
 AS $$
-DECLARE
-    r    iot.device;
-    was  uuid;
 BEGIN
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM iot.assign(p, 'DEVICE', id, customer.id);
 
-    r := iot.device_get(p, id, 'WRITE');
-    was := r.customer_id;
-
-    IF customer.id IS NULL AND was IS NULL THEN
-        PERFORM iot.fail_request('Device isn''t assigned to any customer!');
-    END IF;
-
-    IF was IS NOT DISTINCT FROM customer.id THEN
-        RETURN r;
-    END IF;
-
-    UPDATE iot.device AS d
-    SET customer_id = customer.id, version = d.version + 1
-    WHERE d.tenant_id = r.tenant_id AND d.id = r.id
-    RETURNING * INTO r;
-
-    PERFORM iot.audit(p, 'DEVICE', r.id, r.name,
-                      CASE WHEN customer.id IS NULL
-                      THEN 'UNASSIGNED_FROM_CUSTOMER'
-                      ELSE 'ASSIGNED_TO_CUSTOMER' END,
-                      data => json_build_object(
-                          'customerId', COALESCE(customer.id, was)),
-                      customer => COALESCE(customer.id, was));
-    PERFORM pg_notify('iot', 'device ' || r.id);
-
-    RETURN r;
+    RETURN iot.device_get(p, id);
 END
 $$;
 
@@ -270,6 +242,9 @@ BEGIN
     PERFORM iot.need_role(p, 'TENANT_ADMIN');
 
     r := iot.device_get(p, id, 'DELETE');
+
+    PERFORM iot.view_none(r.tenant_id, 'DEVICE', r.id,
+                          'Can''t delete device that has entity views!');
 
     DELETE FROM iot.device AS d
     WHERE d.tenant_id = r.tenant_id AND d.id = r.id;
@@ -306,7 +281,12 @@ BEGIN
         RETURN r;
     END IF;
 
+    PERFORM iot.view_none(r.tenant_id, 'DEVICE', r.id, 'Can''t assign device '
+                          'that has entity views to another tenant!');
     PERFORM iot.need_room(tenant, 'DEVICE');
+
+    DELETE FROM iot.relation AS x
+    WHERE x.tenant_id = r.tenant_id AND r.id IN (x.from_id, x.to_id);
 
     SELECT d.name INTO profile FROM iot.device_profile AS d
     WHERE d.tenant_id = r.tenant_id AND d.id = r.profile_id;

@@ -50,6 +50,11 @@ BEGIN
                          || ' with requested id wasn''t found!');
     END IF;
 
+    IF entity_type = 'ENTITY_VIEW' AND operation = 'WRITE_TELEMETRY' THEN
+        PERFORM iot.fail_request('Telemetry data can''t be stored for entity '
+                                 'view. Only read only');
+    END IF;
+
     IF NOT iot.may(p, operation, entity_type, id, customer) THEN
         IF p.role = 'CUSTOMER_USER'
            AND (entity_type = 'TENANT'

@@ -204,7 +204,8 @@ BEGIN
         (SELECT count(*) FROM iot.device AS d
          WHERE d.tenant_id = p.tenant_id) AS "devices",
         (conf ->> 'maxDevices')::bigint AS "maxDevices",
-        0 AS "assets",
+        (SELECT count(*) FROM iot.asset AS a
+         WHERE a.tenant_id = p.tenant_id) AS "assets",
         (conf ->> 'maxAssets')::bigint AS "maxAssets",
         (SELECT count(*) FROM iot.customer AS c
          WHERE c.tenant_id = p.tenant_id) AS "customers",
@@ -212,7 +213,8 @@ BEGIN
         (SELECT count(*) FROM iot.users AS u
          WHERE u.tenant_id = p.tenant_id) AS "users",
         (conf ->> 'maxUsers')::bigint AS "maxUsers",
-        0 AS "dashboards",
+        (SELECT count(*) FROM iot.dashboard AS d
+         WHERE d.tenant_id = p.tenant_id) AS "dashboards",
         (conf ->> 'maxDashboards')::bigint AS "maxDashboards",
         0 AS "edges",
         (conf ->> 'maxEdges')::bigint AS "maxEdges",

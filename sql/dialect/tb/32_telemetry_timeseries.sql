@@ -10,11 +10,20 @@ CREATE OR REPLACE FUNCTION tb.timeseries_keys(p iot.principal, path text[],
 RETURNS json
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    entity_nr  integer;
+    shown      record;
 BEGIN
     PERFORM iot.enter(p);
 
-    RETURN to_json(iot.latest_keys(
-        tb.telemetry_entity(p, path[1], path[2], 'READ_TELEMETRY')));
+    entity_nr := tb.telemetry_entity(p, path[1], path[2], 'READ_TELEMETRY');
+    shown := iot.view_window(upper(path[1]), entity_nr);
+
+    RETURN to_json(CASE WHEN shown.nr IS NULL THEN iot.latest_keys(entity_nr)
+                   ELSE ARRAY(SELECT v.name
+                                FROM iot.latest_shown(shown.nr, NULL,
+                                    shown.names, shown.from_ts,
+                                    shown.to_ts) v) END);
 END
 $$;
 
@@ -32,6 +41,7 @@ DECLARE
                                            false);
     now_ts     bigint := iot.now_ms();
     entity_nr  integer;
+    shown      record;
 BEGIN
     IF tb.query_text(query, 'startTs') IS NOT NULL
        AND tb.query_text(query, 'endTs') IS NOT NULL
@@ -44,6 +54,7 @@ BEGIN
     PERFORM iot.enter(p);
 
     entity_nr := tb.telemetry_entity(p, path[1], path[2], 'READ_TELEMETRY');
+    shown := iot.view_window(upper(path[1]), entity_nr);
 
     RETURN QUERY
     SELECT '{' || COALESCE(string_agg(
@@ -55,8 +66,9 @@ BEGIN
                    CASE WHEN typed THEN iot.value_json(v.b, v.l, v.d, v.s)
                    ELSE iot.value_string(v.b, v.l, v.d, v.s) END AS value,
                    COALESCE(n.i, v.i) AS i
-              FROM iot.latest(entity_nr, names) WITH ORDINALITY
-                       AS v (name, ts, b, l, d, s, i)
+              FROM iot.latest_shown(COALESCE(shown.nr, entity_nr), names,
+                       shown.names, shown.from_ts, shown.to_ts)
+                       WITH ORDINALITY AS v (name, ts, b, l, d, s, i)
                    FULL JOIN unnest(names) WITH ORDINALITY AS n (name, i)
                        ON n.name = v.name) x;
 END
@@ -162,6 +174,7 @@ DECLARE
     piece      text;
     n          integer;
     point      record;
+    shown      record;
 BEGIN
     PERFORM iot.enter(p);
 
@@ -177,6 +190,21 @@ BEGIN
     END IF;
 
     entity_nr := tb.telemetry_entity(p, path[1], path[2], 'READ_TELEMETRY');
+    shown := iot.view_window(upper(path[1]), entity_nr);
+
+    IF shown.nr IS NOT NULL THEN
+        entity_nr := shown.nr;
+        names := ARRAY(SELECT n.name FROM unnest(shown.names) AS n (name)
+                        WHERE names IS NULL OR n.name = ANY (names));
+        from_ts := GREATEST(from_ts, shown.from_ts);
+        to_ts := LEAST(to_ts, shown.to_ts + 1);
+
+        IF from_ts >= to_ts THEN
+            RETURN NEXT '{}';
+            RETURN;
+        END IF;
+    END IF;
+
     names := COALESCE(names, iot.latest_keys(entity_nr));
 
     IF aggregate <> 'NONE' AND (step <> 0 OR unit <> 'MILLISECONDS') THEN
