@@ -13,7 +13,10 @@
 --   key     the last column of the order, which makes pages stable
 --
 -- Returns the rows as a JSON array, and how many there are on all pages; the
--- count is not asked when the page itself tells.
+-- count is not asked when the page itself tells, or the caller has (pg.total,
+-- which also says that the key is indexed).  Then a page beyond the first
+-- thousands is read in two steps, its keys and then its rows, so that what is
+-- passed over is not made into JSON; and from the end if that is nearer.
 
 
 CREATE OR REPLACE FUNCTION iot.page_rows(pg iot.page, item text, source text,
@@ -37,6 +40,12 @@ BEGIN
 
     pattern := iot.search_pattern(pg.search);
 
+    IF first >= 1000 AND first < pg.total THEN
+        items := iot.page_deep(pg, item, source, ordering, key, args);
+        total := pg.total;
+        RETURN;
+    END IF;
+
     EXECUTE 'SELECT json_agg(t.item), count(*) FROM (SELECT ' || item
             || ' AS item FROM ' || source
             || ' ORDER BY ' || ordering || key || direction
@@ -46,7 +55,10 @@ BEGIN
 
     items := COALESCE(items, '[]');
 
-    IF total = pg.size OR (total = 0 AND first > 0) THEN
+    IF pg.total IS NOT NULL THEN
+        total := pg.total;
+
+    ELSIF total = pg.size OR (total = 0 AND first > 0) THEN
         EXECUTE 'SELECT count(*) FROM ' || source
             INTO total
             USING args, pattern;
@@ -54,6 +66,42 @@ BEGIN
     ELSE
         total := first + total;
     END IF;
+END
+$$;
+
+
+-- A page far from the beginning of a list whose total is known.
+
+CREATE OR REPLACE FUNCTION iot.page_deep(pg iot.page, item text, source text,
+    ordering text, key text, args text[]) RETURNS json
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    first      bigint := pg.page::bigint * pg.size;
+    rows_      bigint := LEAST(pg.size, pg.total - first);
+    backwards  boolean := first > pg.total / 2;
+    forth      text := CASE WHEN pg.descending THEN ' DESC' ELSE ' ASC' END;
+    back       text := CASE WHEN pg.descending THEN ' ASC' ELSE ' DESC' END;
+    keys       uuid[];
+    items      json;
+BEGIN
+    EXECUTE 'SELECT array_agg(t.key) FROM (SELECT ' || key || ' AS key FROM '
+            || source || ' ORDER BY '
+            || CASE WHEN backwards THEN replace(ordering, forth || ', ',
+                                                back || ', ') || key || back
+               ELSE ordering || key || forth END
+            || ' LIMIT $3 OFFSET $4) AS t'
+        INTO keys
+        USING args, NULL::text, rows_,
+              CASE WHEN backwards THEN pg.total - first - rows_ ELSE first END;
+
+    EXECUTE 'SELECT json_agg(t.item) FROM (SELECT ' || item
+            || ' AS item FROM ' || source || ' AND ' || key || ' = ANY ($3)'
+            || ' ORDER BY ' || ordering || key || forth || ') AS t'
+        INTO items
+        USING args, NULL::text, keys;
+
+    RETURN COALESCE(items, '[]');
 END
 $$;
 

@@ -346,28 +346,7 @@ BEGIN
 
     PERFORM iot.lock(entity_type, tenant);
 
-    n := CASE entity_type
-         WHEN 'DEVICE' THEN
-             (SELECT count(*) FROM (SELECT FROM iot.device AS d
-                                    WHERE d.tenant_id = tenant
-                                    LIMIT cap) AS x)
-         WHEN 'CUSTOMER' THEN
-             (SELECT count(*) FROM (SELECT FROM iot.customer AS c
-                                    WHERE c.tenant_id = tenant
-                                    LIMIT cap) AS x)
-         WHEN 'USER' THEN
-             (SELECT count(*) FROM (SELECT FROM iot.users AS u
-                                    WHERE u.tenant_id = tenant
-                                    LIMIT cap) AS x)
-         WHEN 'ASSET' THEN
-             (SELECT count(*) FROM (SELECT FROM iot.asset AS a
-                                    WHERE a.tenant_id = tenant
-                                    LIMIT cap) AS x)
-         WHEN 'DASHBOARD' THEN
-             (SELECT count(*) FROM (SELECT FROM iot.dashboard AS d
-                                    WHERE d.tenant_id = tenant
-                                    LIMIT cap) AS x)
-         END;
+    n := iot.entity_total(tenant, entity_type);
 
     IF n >= cap THEN
         PERFORM iot.fail(403, 'limit_reached', plural || ' limit reached',

@@ -271,12 +271,14 @@ AS $$
 BEGIN
     IF direction = 'FROM' THEN
         RETURN NOT EXISTS (SELECT FROM iot.relation AS r
-                           WHERE r.tenant_id = tenant AND r.from_id = relation_ends.id
+                           WHERE r.tenant_id = tenant
+                                 AND r.from_id = relation_ends.id
                                  AND r.type_group = relation_ends.type_group);
     END IF;
 
     RETURN NOT EXISTS (SELECT FROM iot.relation AS r
-                       WHERE r.tenant_id = tenant AND r.to_id = relation_ends.id
+                       WHERE r.tenant_id = tenant
+                             AND r.to_id = relation_ends.id
                              AND r.type_group = relation_ends.type_group);
 END
 $$;

@@ -201,20 +201,15 @@ BEGIN
     WHERE t.id = p.tenant_id;
 
     RETURN (SELECT row_to_json(x) FROM (SELECT
-        (SELECT count(*) FROM iot.device AS d
-         WHERE d.tenant_id = p.tenant_id) AS "devices",
+        iot.entity_total(p.tenant_id, 'DEVICE') AS "devices",
         (conf ->> 'maxDevices')::bigint AS "maxDevices",
-        (SELECT count(*) FROM iot.asset AS a
-         WHERE a.tenant_id = p.tenant_id) AS "assets",
+        iot.entity_total(p.tenant_id, 'ASSET') AS "assets",
         (conf ->> 'maxAssets')::bigint AS "maxAssets",
-        (SELECT count(*) FROM iot.customer AS c
-         WHERE c.tenant_id = p.tenant_id) AS "customers",
+        iot.entity_total(p.tenant_id, 'CUSTOMER') AS "customers",
         (conf ->> 'maxCustomers')::bigint AS "maxCustomers",
-        (SELECT count(*) FROM iot.users AS u
-         WHERE u.tenant_id = p.tenant_id) AS "users",
+        iot.entity_total(p.tenant_id, 'USER') AS "users",
         (conf ->> 'maxUsers')::bigint AS "maxUsers",
-        (SELECT count(*) FROM iot.dashboard AS d
-         WHERE d.tenant_id = p.tenant_id) AS "dashboards",
+        iot.entity_total(p.tenant_id, 'DASHBOARD') AS "dashboards",
         (conf ->> 'maxDashboards')::bigint AS "maxDashboards",
         0 AS "edges",
         (conf ->> 'maxEdges')::bigint AS "maxEdges",

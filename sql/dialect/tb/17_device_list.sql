@@ -2,56 +2,31 @@
 --
 -- Copyright (C) the ngx_iot authors
 --
--- Lists of devices.  customer NULL: of the whole tenant.
+-- Lists of devices.  customer NULL: of the whole tenant.  condition: one more
+-- in SQL, on d.
+
+
+DROP FUNCTION IF EXISTS tb.devices_page(json, uuid, uuid);
+DROP FUNCTION IF EXISTS tb.device_infos_page(json, uuid, uuid);
 
 
 CREATE OR REPLACE FUNCTION tb.devices_page(query json, tenant uuid,
-    customer uuid) RETURNS json
+    customer uuid, condition text DEFAULT 'true') RETURNS json
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    RETURN tb.list(tb.page(query), 'tb.device_out(d, dp.name)',
-        'iot.device AS d LEFT JOIN iot.device_profile AS dp'
-        ' ON dp.tenant_id = d.tenant_id AND dp.id = d.profile_id'
-        ' WHERE d.tenant_id = $1[1]::uuid'
-        ' AND ($1[2] IS NULL OR d.customer_id = $1[2]::uuid)'
-        ' AND ($1[3] IS NULL OR dp.name = $1[3])'
-        ' AND ($2 IS NULL OR d.name ILIKE $2 OR d.label ILIKE $2'
-        ' OR dp.name ILIKE $2)',
-        '{"id":"d.id","createdTime":"d.created_time","name":"d.name",
-          "type":"dp.name","label":"d.label"}',
-        'd.id', tenant::text, customer::text, tb.arg(query, 'type'));
+    RETURN tb.things_page('DEVICE', query, tenant, customer, false,
+                          condition);
 END
 $$;
 
 
 CREATE OR REPLACE FUNCTION tb.device_infos_page(query json, tenant uuid,
-    customer uuid) RETURNS json
+    customer uuid, condition text DEFAULT 'true') RETURNS json
 LANGUAGE plpgsql
 AS $$
-DECLARE
-    profile  text := tb.arg(query, 'deviceProfileId');
 BEGIN
-    RETURN tb.list(tb.page(query),
-        'tb.device_info_out(d, dp.name, c.title, c.is_public)',
-        'iot.device AS d LEFT JOIN iot.device_profile AS dp'
-        ' ON dp.tenant_id = d.tenant_id AND dp.id = d.profile_id'
-        ' LEFT JOIN iot.customer AS c'
-        ' ON c.tenant_id = d.tenant_id AND c.id = d.customer_id'
-        ' WHERE d.tenant_id = $1[1]::uuid'
-        ' AND ($1[2] IS NULL OR d.customer_id = $1[2]::uuid)'
-        ' AND ($1[3] IS NULL OR dp.name = $1[3])'
-        ' AND ($1[4] IS NULL OR d.profile_id = $1[4]::uuid)'
-        ' AND ($1[5] IS NULL OR iot.device_active(d.nr) = $1[5]::boolean)'
-        ' AND ($2 IS NULL OR d.name ILIKE $2 OR d.label ILIKE $2'
-        ' OR dp.name ILIKE $2 OR c.title ILIKE $2)',
-        '{"id":"d.id","createdTime":"d.created_time","name":"d.name",
-          "type":"dp.name","label":"d.label","customerTitle":"c.title",
-          "customerIsPublic":"c.is_public","deviceProfileName":"dp.name",
-          "active":"iot.device_active(d.nr)"}',
-        'd.id', tenant::text, customer::text, tb.arg(query, 'type'),
-        CASE WHEN profile IS NOT NULL THEN tb.uuid(profile)::text END,
-        tb.arg_boolean(query, 'active')::text);
+    RETURN tb.things_page('DEVICE', query, tenant, customer, true, condition);
 END
 $$;
 

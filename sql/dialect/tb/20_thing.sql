@@ -78,14 +78,58 @@ BEGIN
         || CASE WHEN pg.search IS NOT NULL
            THEN ' AND (' || found_ || ')' ELSE '' END;
 
+    -- the condition of a customer user who looks at its own customer
+
+    IF condition = 'true'
+       OR condition = format('%I.customer_id = %L::uuid', 'd', customer)
+    THEN
+        pg.total := tb.things_total(kind, pg, tenant, customer, type, profile,
+                                    active);
+    END IF;
+
+    -- by type: the first ones of each profile are all that can be on the page
+
+    IF pg.sort IN ('type', 'deviceProfileName', 'assetProfileName')
+       AND pg.total IS NOT NULL AND customer IS NULL AND profile IS NULL
+       AND kind <> 'ENTITY_VIEW' AND pg.page::bigint * pg.size < 1000
+    THEN
+        source := source || format(' AND d.id IN (SELECT k.id'
+            ' FROM iot.%1$s_profile AS q CROSS JOIN LATERAL (SELECT x.id'
+            ' FROM iot.%1$s AS x WHERE x.tenant_id = $1[1]::uuid'
+            ' AND x.profile_id = q.id ORDER BY x.id %2$s LIMIT %3$s) AS k'
+            ' WHERE q.tenant_id = $1[1]::uuid)', lower(kind),
+            CASE WHEN pg.descending THEN 'DESC' ELSE 'ASC' END,
+            (pg.page::bigint + 1) * pg.size);
+    END IF;
+
     RETURN tb.list(pg, item, source, sorts::json, 'd.id', tenant::text,
                    customer::text, type, profile::text, active);
 END
 $$;
 
 
+-- How many there are, if that is known without counting; else NULL.
+
+CREATE OR REPLACE FUNCTION tb.things_total(kind text, pg iot.page,
+    tenant uuid, customer uuid, type text, profile uuid, active text)
+RETURNS bigint
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF pg.search IS NOT NULL OR active IS NOT NULL OR type IS NOT NULL
+       OR customer IS NOT NULL AND (profile IS NOT NULL
+                                    OR kind = 'ENTITY_VIEW')
+    THEN
+        RETURN NULL;
+    END IF;
+
+    RETURN iot.entity_total(tenant, kind, COALESCE(customer, profile));
+END
+$$;
+
+
 -- The profile that a query asks for by deviceProfileId (assetProfileId) or by
--- its name, the type; the zero UUID if there is none of that name.
+-- its name, the type; one that no profile has if none is of that name.
 
 CREATE OR REPLACE FUNCTION tb.profile_arg(kind text, query json, tenant uuid,
     type text) RETURNS uuid
@@ -108,7 +152,7 @@ BEGIN
                      WHERE e.entity_type = kind || '_PROFILE'
                            AND e.tenant_id = tenant AND e.name = type
                            AND (result IS NULL OR e.id = result)),
-                    '00000000-0000-0000-0000-000000000000');
+                    'ffffffff-ffff-ffff-ffff-ffffffffffff');
 END
 $$;
 
