@@ -41,22 +41,30 @@ static ngx_int_t ngx_iot_jwt_uuid(ngx_iot_json_field_t *field, u_char *dst);
 static ngx_int_t ngx_iot_jwt_time(ngx_iot_json_field_t *field, int64_t *value);
 
 
-static u_char                 ngx_iot_jwt_key[NGX_IOT_JWT_KEY];
+static u_char                 ngx_iot_jwt_key[NGX_IOT_JWT_KEY_MAX];
+static size_t                 ngx_iot_jwt_key_len;
 static ngx_iot_jwt_scratch_t  ngx_iot_jwt_scratch;
 
 static ngx_str_t  ngx_iot_jwt_head = ngx_string("{\"alg\":\"HS512\"}");
 
 
 void
-ngx_iot_jwt_use(ngx_uint_t generation)
+ngx_iot_jwt_use(ngx_uint_t generation, ngx_str_t *key)
 {
     u_char  *p, text[sizeof("jwt") + NGX_INT_T_LEN];
+
+    if (key->len) {
+        ngx_iot_jwt_key_len = ngx_min(key->len, NGX_IOT_JWT_KEY_MAX);
+        ngx_memcpy(ngx_iot_jwt_key, key->data, ngx_iot_jwt_key_len);
+        return;
+    }
 
     p = ngx_sprintf(text, "jwt%ui", generation);
 
     (void) crypto_generichash(ngx_iot_jwt_key, NGX_IOT_JWT_KEY, text, p - text,
                               ngx_iot_conf()->secret_key,
                               NGX_IOT_SECRET_SIZE);
+    ngx_iot_jwt_key_len = NGX_IOT_JWT_KEY;
 }
 
 
@@ -66,7 +74,7 @@ ngx_iot_jwt_sign(u_char *mac, u_char *data, size_t len)
     crypto_auth_hmacsha512_state  state;
 
     (void) crypto_auth_hmacsha512_init(&state, ngx_iot_jwt_key,
-                                       NGX_IOT_JWT_KEY);
+                                       ngx_iot_jwt_key_len);
     (void) crypto_auth_hmacsha512_update(&state, data, len);
     (void) crypto_auth_hmacsha512_final(&state, mac);
 }

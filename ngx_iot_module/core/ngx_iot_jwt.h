@@ -17,10 +17,13 @@
 /*
  * The tokens that this instance signs and takes: JWT (RFC 7519) of one form,
  * compact JWS with HS512 (RFC 7515, RFC 7518 section 3.2).  Each generation
- * has a key of its own, made from the secret key of the instance.
+ * has a key of its own: one that was given, or one made from the secret key
+ * of the instance.
  */
 
-#define NGX_IOT_JWT_MAX  8192
+#define NGX_IOT_JWT_MAX      8192
+#define NGX_IOT_JWT_KEY_MIN  64         /* bytes of a key that is given */
+#define NGX_IOT_JWT_KEY_MAX  1024
 
 typedef struct {
     u_char           session[NGX_IOT_UUID_LEN];
@@ -32,8 +35,11 @@ typedef struct {
 } ngx_iot_jwt_t;
 
 
-/* Sign with the key of that generation from now on. */
-void ngx_iot_jwt_use(ngx_uint_t generation);
+/*
+ * Sign with the key of that generation from now on; key is the one that was
+ * given (64..1024 bytes), or empty.
+ */
+void ngx_iot_jwt_use(ngx_uint_t generation, ngx_str_t *key);
 
 /*
  * Check signature and time and take the claims apart.  NGX_OK; NGX_DECLINED:

@@ -8,9 +8,12 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include <sodium.h>
+
 #include "../codec/ngx_iot_json.h"
 #include "ngx_iot_db.h"
 #include "ngx_iot_jwt.h"
+#include "ngx_iot_sealer.h"
 #include "ngx_iot_settings.h"
 
 
@@ -31,7 +34,9 @@ static void ngx_iot_settings_retry(ngx_event_t *ev);
 static void ngx_iot_settings_loaded(ngx_iot_db_call_t *call);
 static void ngx_iot_settings_answer(ngx_int_t rc);
 static ngx_int_t ngx_iot_settings_take(ngx_str_t *json, ngx_pool_t *pool);
-static ngx_int_t ngx_iot_settings_jwt(ngx_str_t *json, ngx_iot_alloc_t *alloc);
+static ngx_int_t ngx_iot_settings_key(ngx_str_t *sealed, ngx_pool_t *pool);
+static ngx_int_t ngx_iot_settings_jwt(ngx_str_t *json, ngx_iot_alloc_t *alloc,
+    ngx_str_t *key);
 static ngx_int_t ngx_iot_settings_security(ngx_str_t *json,
     ngx_iot_alloc_t *alloc);
 static ngx_int_t ngx_iot_settings_limits(ngx_str_t *json,
@@ -57,10 +62,12 @@ static ngx_uint_t          ngx_iot_settings_again;
 ngx_int_t
 ngx_iot_settings_init_process(ngx_cycle_t *cycle)
 {
+    ngx_str_t  none = ngx_null_string;
+
     ngx_queue_init(&ngx_iot_settings_waiting);
 
     ngx_iot_settings_defaults();
-    ngx_iot_jwt_use(ngx_iot_settings.generation);
+    ngx_iot_jwt_use(ngx_iot_settings.generation, &none);
 
     ngx_iot_settings_dummy.fd = (ngx_socket_t) -1;
 
@@ -222,9 +229,22 @@ ngx_iot_settings_loaded(ngx_iot_db_call_t *call)
 
     if (ngx_iot_settings_again) {
         ngx_iot_settings_load();
+
+        /* who waits may have asked after that change */
+
+        if (ngx_iot_settings_call) {
+            return;
+        }
     }
 
     ngx_iot_settings_answer(rc);
+}
+
+
+void
+ngx_iot_settings_refresh(void)
+{
+    ngx_iot_settings_load();
 }
 
 
@@ -266,6 +286,8 @@ ngx_iot_settings_answer(ngx_int_t rc)
 static ngx_int_t
 ngx_iot_settings_take(ngx_str_t *json, ngx_pool_t *pool)
 {
+    ngx_int_t             rc;
+    ngx_str_t             key;
     ngx_iot_alloc_t       alloc;
     ngx_iot_settings_t    old;
     ngx_iot_json_field_t  fields[] = {
@@ -289,7 +311,7 @@ ngx_iot_settings_take(ngx_str_t *json, ngx_pool_t *pool)
     /* what was removed from the settings is as if it had never been */
     ngx_iot_settings_defaults();
 
-    if (ngx_iot_settings_jwt(&fields[0].raw, &alloc) != NGX_OK
+    if (ngx_iot_settings_jwt(&fields[0].raw, &alloc, &key) != NGX_OK
         || ngx_iot_settings_security(&fields[1].raw, &alloc) != NGX_OK
         || ngx_iot_settings_limits(&fields[2].raw, &alloc, pool->log)
            != NGX_OK)
@@ -298,16 +320,45 @@ ngx_iot_settings_take(ngx_str_t *json, ngx_pool_t *pool)
         return NGX_ERROR;
     }
 
-    if (old.generation != ngx_iot_settings.generation) {
-        ngx_iot_jwt_use(ngx_iot_settings.generation);
+    rc = ngx_iot_settings_key(&key, pool);
+
+    if (rc != NGX_OK) {
+        ngx_iot_settings = old;
     }
+
+    return rc;
+}
+
+
+/* sealed is empty where the key is made from that of the instance */
+
+static ngx_int_t
+ngx_iot_settings_key(ngx_str_t *sealed, ngx_pool_t *pool)
+{
+    ngx_str_t  key;
+
+    if (sealed->len == 0) {
+        ngx_iot_jwt_use(ngx_iot_settings.generation, sealed);
+        return NGX_OK;
+    }
+
+    if (ngx_iot_seal_open(pool, sealed, &key) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, pool->log, 0,
+                      "the key of tokens cannot be opened: was "
+                      "\"secret_key_file\" changed?");
+        return NGX_ERROR;
+    }
+
+    ngx_iot_jwt_use(ngx_iot_settings.generation, &key);
+
+    sodium_memzero(key.data, key.len);
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_iot_settings_jwt(ngx_str_t *json, ngx_iot_alloc_t *alloc)
+ngx_iot_settings_jwt(ngx_str_t *json, ngx_iot_alloc_t *alloc, ngx_str_t *key)
 {
     ngx_str_t             *issuer;
     ngx_iot_settings_t    *s;
@@ -315,10 +366,11 @@ ngx_iot_settings_jwt(ngx_str_t *json, ngx_iot_alloc_t *alloc)
         ngx_iot_settings_field("generation"),
         ngx_iot_settings_field("issuer"),
         ngx_iot_settings_field("expiration"),
-        ngx_iot_settings_field("refresh")
+        ngx_iot_settings_field("refresh"),
+        ngx_iot_settings_field("key")
     };
 
-    if (ngx_iot_json_fields(json, alloc, NGX_IOT_SETTINGS_DEPTH, fields, 4,
+    if (ngx_iot_json_fields(json, alloc, NGX_IOT_SETTINGS_DEPTH, fields, 5,
                             NULL)
         != NGX_OK)
     {
@@ -326,6 +378,12 @@ ngx_iot_settings_jwt(ngx_str_t *json, ngx_iot_alloc_t *alloc)
     }
 
     s = &ngx_iot_settings;
+
+    ngx_str_null(key);
+
+    if (fields[4].token == NGX_IOT_JSON_STRING) {
+        *key = fields[4].text;
+    }
 
     s->generation = ngx_iot_settings_number(&fields[0], 1, 2147483647, 1);
     s->expiration = ngx_iot_settings_number(&fields[2], 1,

@@ -67,6 +67,12 @@ struct ngx_iot_settings_wait_s {
 };
 
 void ngx_iot_settings_wait(ngx_iot_settings_wait_t *wait);
+/*
+ * Read them again; those who wait are told when what they get has been read
+ * after this call.
+ */
+void ngx_iot_settings_refresh(void);
+
 void ngx_iot_settings_unwait(ngx_iot_settings_wait_t *wait);
 
 

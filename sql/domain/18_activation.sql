@@ -60,7 +60,8 @@ $$;
 -- that is about to end is replaced.
 
 CREATE OR REPLACE FUNCTION iot.activation(p iot.principal, id uuid,
-    OUT tenant uuid, OUT email text, OUT token text, OUT ttl bigint)
+    OUT tenant uuid, OUT email text, OUT name text, OUT token text,
+    OUT ttl bigint)
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -91,6 +92,7 @@ BEGIN
 
     tenant := u.tenant_id;
     email := u.email;
+    name := u.first_name;
     token := c.activate_token;
     ttl := c.activate_expires - now_ms;
 END
@@ -121,10 +123,11 @@ BEGIN
 
     PERFORM iot.mail(a.tenant, 'account-activation', a.email,
         jsonb_build_object(
-            'activationLink',
-            iot.activation_link(iot.base_url(base), a.token),
-            'activationLinkTtlInHours', ceil(a.ttl / 3600000.0)::integer,
-            'targetEmail', a.email));
+            'link', iot.activation_link(iot.base_url(base), a.token),
+            'hours', ceil(a.ttl / 3600000.0)::integer,
+            'name', a.name,
+            'email', a.email,
+            'baseUrl', iot.base_url(base)));
 EXCEPTION
     WHEN SQLSTATE 'IO400' THEN
         RAISE;
@@ -253,8 +256,10 @@ BEGIN
 
     IF mail THEN
         PERFORM iot.mail(u.tenant_id, 'account-activated', u.email,
-            jsonb_build_object('loginLink', iot.base_url(base) || '/login',
-                               'targetEmail', u.email));
+            jsonb_build_object('link', iot.base_url(base) || '/login',
+                               'name', u.first_name,
+                               'email', u.email,
+                               'baseUrl', iot.base_url(base)));
     END IF;
 
     RETURN iot.login_begin(u, address, NULL);

@@ -173,19 +173,50 @@ BEGIN
 
     result := iot.login_begin(u, address, agent);
 
-    PERFORM iot.audit(iot.user_principal(u, address), 'USER', u.id, u.email,
-                      'LOGIN',
-                      data => json_build_object('clientAddress', address,
-                                                'browser', left(agent, 255)));
+    -- with a second factor it is no login yet
+
+    IF result -> 'lifetime' IS NULL THEN
+        PERFORM iot.audit(iot.user_principal(u, address), 'USER', u.id,
+                          u.email, 'LOGIN',
+                          data => json_build_object('clientAddress', address,
+                              'browser', left(agent, 255)));
+    END IF;
 
     RETURN result;
 END
 $$;
 
 
--- The session of somebody who has shown his password.
+-- The session of somebody who has shown his password: a full one, unless a
+-- second factor is wanted.
 
 CREATE OR REPLACE FUNCTION iot.login_begin(u iot.users, address text,
+    agent text) RETURNS json
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    scope    text := iot.second_scope(u);
+    seconds  bigint := (iot.second_settings()
+                        ->> 'totalAllowedTimeForVerification')::bigint;
+    session  uuid;
+BEGIN
+    IF scope IS NULL THEN
+        RETURN iot.login_full(u, address, agent);
+    END IF;
+
+    INSERT INTO iot.session (user_id, tenant_id, customer_id, expires_at,
+                             address, agent, scope)
+    VALUES (u.id, u.tenant_id, u.customer_id, iot.now_ms() + seconds * 1000,
+            address, left(agent, 255), scope)
+    RETURNING id INTO session;
+
+    RETURN (iot.login_object(u, session, true)::jsonb
+            || jsonb_build_object('scope', scope, 'lifetime', seconds))::json;
+END
+$$;
+
+
+CREATE OR REPLACE FUNCTION iot.login_full(u iot.users, address text,
     agent text) RETURNS json
 LANGUAGE plpgsql
 AS $$
@@ -257,6 +288,7 @@ BEGIN
     SET refreshed_time = iot.now_ms(),
         expires_at = iot.now_ms() + iot.refresh_lifetime()
     WHERE t.id = session_refresh.session_id AND t.expires_at > iot.now_ms()
+          AND t.scope IS NULL
     RETURNING * INTO s;
 
     IF s.id IS NULL THEN
@@ -342,8 +374,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 BEGIN
     RETURN QUERY
-        SELECT u.authority, u.tenant_id, u.customer_id, u.id, s.id, false,
-               u.email
+        SELECT COALESCE(s.scope, u.authority), u.tenant_id, u.customer_id,
+               u.id, s.id, false, u.email
         FROM iot.session AS s
             JOIN iot.users AS u ON u.id = s.user_id
             JOIN iot.user_credentials AS c ON c.user_id = s.user_id
@@ -460,7 +492,7 @@ BEGIN
     PERFORM iot.password_set(u.id, new_hash);
     PERFORM iot.audit(p, 'USER', u.id, u.email, 'CREDENTIALS_UPDATED');
 
-    RETURN iot.login_begin(u, p.address, NULL);
+    RETURN iot.login_full(u, p.address, NULL);
 END
 $$;
 

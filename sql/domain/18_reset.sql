@@ -127,12 +127,13 @@ BEGIN
 
     PERFORM iot.mail(u.tenant_id, 'reset-password', u.email,
         jsonb_build_object(
-            'passwordResetLink', iot.base_url_safe(base)
+            'link', iot.base_url_safe(base)
                 || '/api/noauth/resetPassword?resetToken='
                 || iot.reset_token(u.id),
-            'passwordResetLinkTtlInHours',
-                iot.link_lifetime('passwordResetTokenTtl') / 3600000,
-            'targetEmail', u.email));
+            'hours', iot.link_lifetime('passwordResetTokenTtl') / 3600000,
+            'name', u.first_name,
+            'email', u.email,
+            'baseUrl', iot.base_url_safe(base)));
 END
 $$;
 
@@ -232,8 +233,10 @@ BEGIN
                       data => json_build_object('reset', true,
                                                 'clientAddress', address));
     PERFORM iot.mail(u.tenant_id, 'password-was-reset', u.email,
-        jsonb_build_object('loginLink', iot.base_url_safe(base) || '/login',
-                           'targetEmail', u.email));
+        jsonb_build_object('link', iot.base_url_safe(base) || '/login',
+                           'name', u.first_name,
+                           'email', u.email,
+                           'baseUrl', iot.base_url_safe(base)));
 END
 $$;
 
@@ -312,9 +315,9 @@ BEGIN
 
     IF told IS NOT NULL THEN
         PERFORM iot.mail(u.tenant_id, 'account-lockout', told,
-            jsonb_build_object('lockoutAccount', u.email,
-                               'maxFailedLoginAttempts', failures,
-                               'targetEmail', told));
+            jsonb_build_object('email', u.email,
+                               'attempts', failures,
+                               'baseUrl', iot.base_url(NULL)));
     END IF;
 END
 $$;

@@ -71,7 +71,7 @@ sub reset_token {
     });
     is(scalar(@mails), $n, "$n mails for a new password of $email");
 
-    return ($mails[-1]{vars}{passwordResetLink} =~ /resetToken=(\w+)$/)[0];
+    return ($mails[-1]{vars}{link} =~ /resetToken=(\w+)$/)[0];
 }
 
 
@@ -85,13 +85,13 @@ my $id = $r->json->{id}{id};
 my ($mail) = mails('one@iot.test');
 
 is($mail->{template}, 'account-activation', 'a mail is on its way');
-like($mail->{vars}{activationLink},
+like($mail->{vars}{link},
     qr{^\Q$base\E/api/noauth/activate\?activateToken=[A-Za-z0-9]{30}$},
     'with a link');
-is($mail->{vars}{activationLinkTtlInHours}, 24, 'and its time');
-is($mail->{vars}{targetEmail}, 'one@iot.test', 'to whom');
+is($mail->{vars}{hours}, 24, 'and its time');
+is($mail->{vars}{email}, 'one@iot.test', 'to whom');
 
-my ($token) = $mail->{vars}{activationLink} =~ /=(\w+)$/;
+my ($token) = $mail->{vars}{link} =~ /=(\w+)$/;
 
 make('two@iot.test', query => '?sendActivationMail=false');
 is(mails('two@iot.test'), 0, 'no mail if none is wanted');
@@ -105,10 +105,10 @@ is(mails('one@iot.test'), 1, 'none for a user that could not be made');
 $r = $t->get("/api/user/$id/activationLink", token => $tenant);
 is($r->status, 200, 'the link');
 is($r->header('Content-Type'), 'text/plain;charset=UTF-8', 'as text');
-is($r->body, $mail->{vars}{activationLink}, 'is that of the mail');
+is($r->body, $mail->{vars}{link}, 'is that of the mail');
 
 $r = $t->get("/api/user/$id/activationLinkInfo", token => $tenant)->json;
-is($r->{value}, $mail->{vars}{activationLink}, 'the same as JSON');
+is($r->{value}, $mail->{vars}{link}, 'the same as JSON');
 cmp_ok(abs($r->{ttlMs} - 86400000), '<', 600000, 'good for a day');
 
 refused($t->get("/api/user/$id/activationLink", token => $customer), 403, 20,
@@ -331,7 +331,7 @@ $t->sql(q{UPDATE iot.user_credentials SET password_hash = 'x', enabled = true
     WHERE user_id = (SELECT id FROM iot.users WHERE email = 'four@iot.test')});
 forgotten('four@iot.test', headers => { 'X-Forwarded-Host' => 'evil.test' });
 reset_token('four@iot.test', 1);
-like((mails('four@iot.test'))[-1]{vars}{passwordResetLink},
+like((mails('four@iot.test'))[-1]{vars}{link},
     qr{^\Qhttps://own.example.org/\E}, 'the setting goes first');
 
 # two take one address

@@ -134,9 +134,8 @@ my ($mail) = map { JSON::XS::decode_json($_->[0]) } @{$t->sql(
     = 'account-lockout'})};
 
 is($mail->{recipient}, 'admin@iot.test', 'a mail');
-is_deeply($mail->{vars}, { lockoutAccount => 'u4@iot.test',
-    maxFailedLoginAttempts => 2, targetEmail => 'admin@iot.test' },
-    'about it');
+is($mail->{vars}{email}, 'u4@iot.test', 'about it');
+is($mail->{vars}{attempts}, 2, 'and why');
 $t->sql(q{UPDATE iot.user_credentials SET locked_at = locked_at - 900000
     WHERE locked});
 is($t->try_login('u4@iot.test', $first)->status, 200, 'a quarter later');

@@ -36,6 +36,10 @@ ngx_int_t ngx_http_iot_tb_activate(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_forgotten(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_reset_password(ngx_http_iot_call_t *call);
 
+ngx_int_t ngx_http_iot_tb_second_save(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_second_check(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_jwt_settings(ngx_http_iot_call_t *call);
+
 /* the function makes a link and is told what the request came by */
 
 ngx_int_t ngx_http_iot_tb_with_base(ngx_http_iot_call_t *call);
@@ -76,7 +80,8 @@ ngx_int_t ngx_http_iot_tb_not_implemented(ngx_http_iot_call_t *call);
 
 /*
  * Answer with a pair of tokens for the session that object tells of, the JSON
- * of iot.login_done() and its kin.  Returns NGX_DONE.
+ * of iot.login_done() and its kin; with one token of that "lifetime", if there
+ * is one.  Returns NGX_DONE.
  */
 ngx_int_t ngx_http_iot_tb_pair(ngx_http_iot_call_t *call, ngx_str_t *object);
 

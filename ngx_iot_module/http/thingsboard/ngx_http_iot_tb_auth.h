@@ -48,6 +48,8 @@ typedef struct {
     ngx_http_iot_tb_step_pt    chosen;       /* when ctx->hash is known */
     ngx_iot_jwt_t              jwt;
 
+    ngx_uint_t                 generation;   /* of the key to sign with */
+
     unsigned                   enabled:1;
     unsigned                   activated:1;
     unsigned                   locked:1;
@@ -120,6 +122,9 @@ void ngx_http_iot_tb_address_key(ngx_http_iot_call_t *call, ngx_str_t *key);
 ngx_int_t ngx_http_iot_tb_login_admit(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_login_admit_stranger(ngx_http_iot_call_t *call);
 void ngx_http_iot_tb_login_forgive(ngx_http_iot_call_t *call);
+
+/* User-Agent, NULL unless it is text that the database takes */
+ngx_str_t *ngx_http_iot_tb_agent(ngx_http_iot_call_t *call);
 
 ngx_int_t ngx_http_iot_tb_no_memory(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_unauthorized(ngx_http_iot_call_t *call,

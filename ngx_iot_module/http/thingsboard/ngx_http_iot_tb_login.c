@@ -19,7 +19,6 @@
 
 static ngx_int_t ngx_http_iot_tb_copy(ngx_http_iot_call_t *call, PGresult *res,
     int column, ngx_str_t *value);
-static ngx_str_t *ngx_http_iot_tb_agent(ngx_http_iot_call_t *call);
 static ngx_int_t ngx_http_iot_tb_login_start(ngx_http_iot_call_t *call);
 static void ngx_http_iot_tb_login_found(ngx_http_iot_call_t *call);
 static void ngx_http_iot_tb_login_hashed(ngx_http_iot_call_t *call,
@@ -358,9 +357,7 @@ ngx_http_iot_tb_copy(ngx_http_iot_call_t *call, PGresult *res, int column,
 }
 
 
-/* NULL unless it is text that the database takes */
-
-static ngx_str_t *
+ngx_str_t *
 ngx_http_iot_tb_agent(ngx_http_iot_call_t *call)
 {
     ngx_table_elt_t  *h;

@@ -22,6 +22,8 @@
 
 #define ANY   NGX_IOT_ANY_USER
 #define CUS   NGX_IOT_CUSTOMER
+#define NEW   NGX_IOT_ENROLL
+#define PRE   NGX_IOT_SECOND
 #define PUB   NGX_IOT_PUBLIC
 #define SYS   NGX_IOT_SYSTEM
 #define TEN   NGX_IOT_TENANT
@@ -82,6 +84,33 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_both(POST, "noauth/resetPassword", PUB, "reset_password",
                          reset_password, BODY),
 
+    /* second factors */
+
+    ngx_http_iot_tb_sql(GET, "auth/2fa/providers", PRE, "second_providers",
+                        0),
+    ngx_http_iot_tb_sql(POST, "auth/2fa/verification/send", PRE,
+                        "second_send", 0),
+    ngx_http_iot_tb_c(POST, "auth/2fa/verification/check", PRE, second_check,
+                      0),
+    ngx_http_iot_tb_both(POST, "auth/2fa/login", NEW, "second_enrolled",
+                         session, 0),
+    ngx_http_iot_tb_sql(GET, "2fa/account/settings", ANY|NEW,
+                        "second_account", 0),
+    ngx_http_iot_tb_sql(POST, "2fa/account/config/generate", ANY|NEW,
+                        "second_generate", 0),
+    ngx_http_iot_tb_sql(POST, "2fa/account/config/submit", ANY|NEW,
+                        "second_submit", BODY),
+    ngx_http_iot_tb_both(POST, "2fa/account/config", ANY|NEW, "second_save",
+                         second_save, BODY),
+    ngx_http_iot_tb_sql(PUT, "2fa/account/config", ANY, "second_change",
+                        BODY),
+    ngx_http_iot_tb_sql(DELETE, "2fa/account/config", ANY, "second_delete",
+                        0),
+    ngx_http_iot_tb_sql(GET, "2fa/providers", ANY|NEW, "second_types", 0),
+    ngx_http_iot_tb_sql(GET, "2fa/settings", SYS, "second_settings", 0),
+    ngx_http_iot_tb_sql(POST, "2fa/settings", SYS, "second_settings_save",
+                        BODY),
+
     /* tenants */
 
     ngx_http_iot_tb_sql(GET, "tenant/{id}", SYS|TEN, "tenant_get", READ),
@@ -140,6 +169,20 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_sql(GET, "user/{id}", ANY, "user_get", READ),
     ngx_http_iot_tb_sql(GET, "user/tokenAccessEnabled", SYS|TEN,
                         "user_token_access_enabled", READ),
+    ngx_http_iot_tb_both(GET, "user/{id}/token", SYS|TEN, "user_token",
+                         session, 0),
+    ngx_http_iot_tb_sql(GET, "user/settings", ANY, "user_settings", 0),
+    ngx_http_iot_tb_sql(POST, "user/settings", ANY, "user_settings_save",
+                        BODY),
+    ngx_http_iot_tb_sql(PUT, "user/settings", ANY, "user_settings_merge",
+                        BODY),
+    ngx_http_iot_tb_sql(GET, "user/settings/{type}", ANY, "user_settings", 0),
+    ngx_http_iot_tb_sql(PUT, "user/settings/{type}", ANY,
+                        "user_settings_merge", BODY),
+    ngx_http_iot_tb_sql(DELETE, "user/settings/{paths}", ANY,
+                        "user_settings_delete", 0),
+    ngx_http_iot_tb_sql(DELETE, "user/settings/{type}/{paths}", ANY,
+                        "user_settings_delete", 0),
     ngx_http_iot_tb_sql(POST, "user/{id}/userCredentialsEnabled", SYS|TEN,
                         "user_enable", 0),
     ngx_http_iot_tb_sql(DELETE, "user/{id}", SYS|TEN, "user_delete", 0),
@@ -517,6 +560,8 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
                         "security_settings_save", BODY),
     ngx_http_iot_tb_sql(GET, "admin/jwtSettings", SYS, "jwt_settings_get",
                         READ),
+    ngx_http_iot_tb_both(POST, "admin/jwtSettings", SYS, "jwt_settings_save",
+                         jwt_settings, BODY),
     ngx_http_iot_tb_sql(GET, "audit/logs", SYS|TEN, "audit_logs", READ),
     ngx_http_iot_tb_sql(GET, "audit/logs/customer/{id}", TEN,
                         "audit_logs_customer", READ),
@@ -535,14 +580,9 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     /* not yet */
 
     ngx_http_iot_tb_501(ALL, "noauth/*", PUB),
-    ngx_http_iot_tb_501(NGX_HTTP_GET, "user/{id}/token", SYS|TEN),
-    ngx_http_iot_tb_501(ALL, "user/settings/*", ANY),
     ngx_http_iot_tb_501(ALL, "user/dashboards/*", ANY),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "user/lastVisitedDashboards", TEN|CUS),
-    ngx_http_iot_tb_501(ALL, "auth/2fa/*", ANY),
-    ngx_http_iot_tb_501(ALL, "2fa/*", ANY),
     ngx_http_iot_tb_501(NGX_HTTP_POST, "admin/settings/testMail", SYS),
-    ngx_http_iot_tb_501(NGX_HTTP_POST, "admin/jwtSettings", SYS),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/featuresInfo", SYS),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/systemInfo", SYS),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/updates", SYS),

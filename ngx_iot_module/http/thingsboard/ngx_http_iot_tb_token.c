@@ -32,10 +32,13 @@ enum {
     NGX_HTTP_IOT_TB_IS_PUBLIC,
     NGX_HTTP_IOT_TB_TENANT,
     NGX_HTTP_IOT_TB_CUSTOMER,
+    NGX_HTTP_IOT_TB_LIFETIME,
     NGX_HTTP_IOT_TB_MEMBERS
 };
 
 
+static ngx_int_t ngx_http_iot_tb_partial(ngx_http_iot_call_t *call,
+    ngx_iot_json_field_t *fields);
 static ngx_int_t ngx_http_iot_tb_access_token(ngx_iot_json_field_t *fields,
     int64_t lifetime, ngx_str_t *token, ngx_pool_t *pool);
 static ngx_int_t ngx_http_iot_tb_cookie(ngx_http_iot_call_t *call,
@@ -70,7 +73,8 @@ ngx_http_iot_tb_pair(ngx_http_iot_call_t *call, ngx_str_t *object)
         { ngx_string("enabled"), 0, ngx_null_string, ngx_null_string },
         { ngx_string("isPublic"), 0, ngx_null_string, ngx_null_string },
         { ngx_string("tenantId"), 0, ngx_null_string, ngx_null_string },
-        { ngx_string("customerId"), 0, ngx_null_string, ngx_null_string }
+        { ngx_string("customerId"), 0, ngx_null_string, ngx_null_string },
+        { ngx_string("lifetime"), 0, ngx_null_string, ngx_null_string }
     };
 
     static ngx_uint_t  ids[] = {
@@ -99,6 +103,10 @@ ngx_http_iot_tb_pair(ngx_http_iot_call_t *call, ngx_str_t *object)
         }
     }
 
+    if (f[NGX_HTTP_IOT_TB_LIFETIME].token == NGX_IOT_JSON_NUMBER) {
+        return ngx_http_iot_tb_partial(call, f);
+    }
+
     if (ngx_http_iot_tb_access_token(f, ngx_iot_settings.expiration, &access,
                                      call->pool)
         != NGX_OK
@@ -122,6 +130,49 @@ ngx_http_iot_tb_pair(ngx_http_iot_call_t *call, ngx_str_t *object)
                     "\"scope\":null}", &access, &refresh);
 
     json.len = p - json.data;
+
+    return ngx_http_iot_call_json(call, NGX_HTTP_OK, &json);
+
+failed:
+
+    return ngx_http_iot_call_fail(call, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                                  "general", "Internal server error");
+}
+
+
+/* a session that lacks its second factor: one token, and no cookie */
+
+static ngx_int_t
+ngx_http_iot_tb_partial(ngx_http_iot_call_t *call, ngx_iot_json_field_t *fields)
+{
+    u_char     *p;
+    ngx_int_t   lifetime;
+    ngx_str_t   json, token, *scope;
+
+    scope = &fields[NGX_HTTP_IOT_TB_SCOPE].raw;
+
+    lifetime = ngx_atoi(fields[NGX_HTTP_IOT_TB_LIFETIME].text.data,
+                        fields[NGX_HTTP_IOT_TB_LIFETIME].text.len);
+
+    if (lifetime == NGX_ERROR
+        || ngx_http_iot_tb_access_token(fields, lifetime, &token, call->pool)
+           != NGX_OK)
+    {
+        goto failed;
+    }
+
+    p = ngx_pnalloc(call->pool,
+                    sizeof("{\"token\":\"\",\"refreshToken\":null,"
+                           "\"scope\":}")
+                    + token.len + scope->len);
+    if (p == NULL) {
+        goto failed;
+    }
+
+    json.data = p;
+    json.len = ngx_sprintf(p, "{\"token\":\"%V\",\"refreshToken\":null,"
+                           "\"scope\":%V}", &token, scope)
+               - p;
 
     return ngx_http_iot_call_json(call, NGX_HTTP_OK, &json);
 

@@ -182,7 +182,7 @@ BEGIN
     PERFORM iot.enter(p);
     PERFORM iot.need_role(p, 'SYS_ADMIN', 'TENANT_ADMIN');
 
-    RETURN 'true'::json;
+    RETURN to_json(iot.token_access());
 END
 $$;
 

@@ -70,7 +70,7 @@ BEGIN
     END IF;
 
     CASE key
-    WHEN 'jwt', 'security' THEN
+    WHEN 'jwt', 'security', 'twoFactor' THEN
         PERFORM iot.fail_request(
             format('Settings ''%s'' can''t be changed here!', key));
 
@@ -161,6 +161,23 @@ BEGIN
 END
 $$;
 
+-- "_key" is the sealed key, which the worker has put in the place of
+-- "tokenSigningKey"; without one the present key stays.
+
+CREATE OR REPLACE FUNCTION tb.jwt_settings_save(p iot.principal, path text[],
+    query json, body json) RETURNS json
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM iot.enter(p);
+    PERFORM iot.need_role(p, 'SYS_ADMIN');
+
+    RETURN iot.jwt_save(p, tb.long(body, 'tokenExpirationTime'),
+                        tb.long(body, 'refreshTokenExpTime'),
+                        tb.text(body, 'tokenIssuer'), body ->> '_key');
+END
+$$;
+
 
 CREATE OR REPLACE FUNCTION tb.system_params(p iot.principal, path text[],
     query json, body json) RETURNS json
@@ -171,13 +188,16 @@ BEGIN
 
     RETURN (SELECT row_to_json(x)
             FROM (SELECT p.role IN ('SYS_ADMIN', 'TENANT_ADMIN')
+                             AND iot.token_access()
                              AS "userTokenAccessEnabled",
                          '[]'::json AS "allowedDashboardIds",
                          false AS "edgesSupportEnabled",
                          false AS "hasRepository",
                          false AS "tbelEnabled",
                          false AS "persistDeviceStateToTelemetry",
-                         '{}'::json AS "userSettings",
+                         CASE WHEN p.user_id IS NULL THEN '{}'
+                         ELSE iot.user_setting_get(p, 'GENERAL')::json END
+                             AS "userSettings",
                          50000 AS "maxDatapointsLimit",
                          COALESCE(iot.tenant_cap(p.tenant_id,
                                                  'maxResourceSize'), 0)
