@@ -6,7 +6,7 @@
 
 BEGIN;
 
-SELECT plan(30);
+SELECT plan(38);
 
 \ir fixture/people.sql
 
@@ -67,6 +67,41 @@ SELECT is(iot.json_put('{"a":{"b":1},"c":2}', '{a,d,e}', '3'),
           '{"a":{"b":1,"d":{"e":3}},"c":2}', 'a value at the end of a path');
 SELECT is(iot.json_put('{"a":1}', '{a,b}', '2'), '{"a":{"b":2}}',
           'objects take the place of others');
+
+
+-- dashboards that a user has looked at
+
+SELECT pg_temp.made('board', pg_temp.api('a', 'dashboard_save', '{}', '{}',
+           '{"title":"T"}')) ->> 'title' AS board \gset
+SELECT is(pg_temp.api('a', 'user_dashboards'), '{"last":[],"starred":[]}',
+          'none yet');
+SELECT is(pg_temp.api('a', 'user_dashboard_note',
+                      ARRAY[pg_temp.id('board'), 'visit'])
+              #- '{last,0,lastVisited}',
+          jsonb_build_object('starred', '[]'::json, 'last',
+              jsonb_build_array(jsonb_build_object('title', 'T',
+                  'id', pg_temp.id('board'), 'starred', false))),
+          'looked at');
+SELECT is(pg_temp.api('a', 'user_dashboard_note',
+                      ARRAY[pg_temp.id('board'), 'star'])
+              #> '{last,0,starred}', 'true', 'with a star');
+SELECT is(jsonb_array_length(pg_temp.api('a', 'user_dashboard_note',
+              ARRAY[pg_temp.id('board'), 'visit']) -> 'last'), 1,
+          'once in the list');
+SELECT is(pg_temp.api('a', 'user_dashboard_note',
+                      ARRAY[pg_temp.id('board'), 'unstar']) -> 'starred',
+          '[]', 'and without');
+SELECT is(pg_temp.refusal('b', 'user_dashboard_note',
+                          ARRAY[pg_temp.id('board'), 'visit']),
+          '404 not_found: Dashboard with id [' || pg_temp.id('board')
+          || '] is not found', 'of another tenant');
+SELECT is(pg_temp.refusal('c1', 'user_dashboard_note',
+                          ARRAY[pg_temp.id('board'), 'visit']),
+          '403 permission_denied: You don''t have permission to perform this '
+          'operation!', 'of another customer');
+SELECT is(pg_temp.refusal('a', 'user_dashboard_note',
+                          ARRAY[pg_temp.id('board'), 'burn']),
+          '400 bad_request: Invalid action on a dashboard!', 'no such action');
 
 
 -- forgotten passwords: five mails, five looks

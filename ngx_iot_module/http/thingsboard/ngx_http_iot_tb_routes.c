@@ -179,6 +179,12 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_sql(GET, "user/settings/{type}", ANY, "user_settings", 0),
     ngx_http_iot_tb_sql(PUT, "user/settings/{type}", ANY,
                         "user_settings_merge", BODY),
+    ngx_http_iot_tb_sql(GET, "user/dashboards", TEN|CUS, "user_dashboards",
+                        0),
+    ngx_http_iot_tb_sql(GET, "user/lastVisitedDashboards", TEN|CUS,
+                        "user_dashboards", 0),
+    ngx_http_iot_tb_sql(GET, "user/dashboards/{id}/{action}", TEN|CUS,
+                        "user_dashboard_note", 0),
     ngx_http_iot_tb_sql(DELETE, "user/settings/{paths}", ANY,
                         "user_settings_delete", 0),
     ngx_http_iot_tb_sql(DELETE, "user/settings/{type}/{paths}", ANY,
@@ -580,8 +586,6 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     /* not yet */
 
     ngx_http_iot_tb_501(ALL, "noauth/*", PUB),
-    ngx_http_iot_tb_501(ALL, "user/dashboards/*", ANY),
-    ngx_http_iot_tb_501(NGX_HTTP_GET, "user/lastVisitedDashboards", TEN|CUS),
     ngx_http_iot_tb_501(NGX_HTTP_POST, "admin/settings/testMail", SYS),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/featuresInfo", SYS),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/systemInfo", SYS),
