@@ -11,6 +11,7 @@
 #include "ngx_iot_basic.h"
 #include "ngx_iot_batch.h"
 #include "ngx_iot_bus.h"
+#include "ngx_iot_count.h"
 #include "ngx_iot_db.h"
 #include "ngx_iot_limit.h"
 #include "ngx_iot_maintain.h"
@@ -33,6 +34,8 @@ ngx_iot_service_t  ngx_iot_services[] = {
     { "db", ngx_iot_db_init_process, ngx_iot_db_exit_process },
 
     { "limit", ngx_iot_limit_init_process, NULL },
+
+    { "count", ngx_iot_count_init_process, NULL },
 
     { "rates", ngx_iot_rates_init_process, NULL },
 

@@ -37,7 +37,9 @@ typedef struct {
     ngx_iot_slot_t         slots[NGX_IOT_SLOTS];
     ngx_atomic_t           changes;      /* of any slot's generation */
     uint64_t               boot;         /* random: a name of this zone */
+    ngx_atomic_t           watches;      /* of ngx_iot_event.c */
     void                  *limits;       /* of ngx_iot_limit.c */
+    void                  *counts;       /* of ngx_iot_count.c */
     void                  *link;         /* of ngx_iot_link.c */
     void                  *registry;     /* of ngx_iot_registry.c */
 } ngx_iot_zone_t;

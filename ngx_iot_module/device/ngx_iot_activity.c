@@ -10,10 +10,12 @@
 
 #include "ngx_iot_activity.h"
 #include "ngx_iot_db.h"
+#include "ngx_iot_event.h"
 #include "ngx_iot_slot.h"
 
 
 #define NGX_IOT_ACTIVITY_INTERVAL  3000
+#define NGX_IOT_ACTIVITY_SWEEP     10000      /* for the silent ones */
 #define NGX_IOT_ACTIVITY_SLICE     5000       /* devices of one call */
 #define NGX_IOT_ACTIVITY_MAX       200000     /* devices in memory */
 
@@ -30,17 +32,25 @@ static void ngx_iot_activity_shutdown(void *data);
 static void ngx_iot_activity_flush(void);
 static ngx_int_t ngx_iot_activity_param(ngx_iot_db_call_t *db,
     ngx_iot_activity_t **entries, ngx_uint_t n, ngx_int_t column);
+static void ngx_iot_activity_tell(ngx_iot_db_call_t *db);
+static ngx_int_t ngx_iot_activity_watched(ngx_iot_db_call_t *db);
 static void ngx_iot_activity_done(ngx_iot_db_call_t *db);
+static void ngx_iot_activity_sweep(ngx_event_t *ev);
+static void ngx_iot_activity_swept(ngx_iot_db_call_t *db);
 
 
 static ngx_iot_db_stmt_t  ngx_iot_activity_stmt = ngx_iot_db_stmt(
     "SELECT iot.device_activity($1::int[], $2::bigint[], $3::bigint[],"
-    " $4::bigint[])");
+    " $4::bigint[], $5::boolean)");
+
+static ngx_iot_db_stmt_t  ngx_iot_activity_sweep_stmt = ngx_iot_db_stmt(
+    "SELECT iot.activity_sweep($1::boolean)");
 
 static ngx_rbtree_t       ngx_iot_activity_tree;
 static ngx_rbtree_node_t  ngx_iot_activity_sentinel;
 static ngx_uint_t         ngx_iot_activities;
 static ngx_event_t        ngx_iot_activity_event;
+static ngx_event_t        ngx_iot_activity_sweeper;
 static ngx_connection_t   ngx_iot_activity_dummy;
 static ngx_uint_t         ngx_iot_activity_busy;
 
@@ -59,6 +69,16 @@ ngx_iot_activity_init_process(ngx_cycle_t *cycle)
     ngx_iot_activity_event.log = cycle->log;
     ngx_iot_activity_event.handler = ngx_iot_activity_timer;
     ngx_iot_activity_event.cancelable = 1;
+
+    ngx_iot_activity_sweeper.data = &ngx_iot_activity_dummy;
+    ngx_iot_activity_sweeper.log = cycle->log;
+    ngx_iot_activity_sweeper.handler = ngx_iot_activity_sweep;
+    ngx_iot_activity_sweeper.cancelable = 1;
+
+    /* not all workers at the same time */
+
+    ngx_add_timer(&ngx_iot_activity_sweeper,
+                  1000 + ngx_random() % NGX_IOT_ACTIVITY_SWEEP);
 
     return ngx_iot_on_shutdown(ngx_iot_activity_shutdown, NULL);
 }
@@ -183,6 +203,10 @@ ngx_iot_activity_flush(void)
         }
     }
 
+    if (ngx_iot_activity_watched(db) != NGX_OK) {
+        goto failed;
+    }
+
     db->done = ngx_iot_activity_done;
 
     if (ngx_iot_db_send(db) != NGX_OK) {
@@ -252,12 +276,78 @@ ngx_iot_activity_param(ngx_iot_db_call_t *db, ngx_iot_activity_t **entries,
 }
 
 
+/* does anybody want to be told? */
+
+static ngx_int_t
+ngx_iot_activity_watched(ngx_iot_db_call_t *db)
+{
+    static ngx_str_t  yes = ngx_string("true");
+    static ngx_str_t  no = ngx_string("false");
+
+    return ngx_iot_db_text(db, ngx_iot_event_watched() ? &yes : &no);
+}
+
+
+static void
+ngx_iot_activity_tell(ngx_iot_db_call_t *db)
+{
+    ngx_str_t  events;
+
+    if (PQntuples(db->result) == 1 && !PQgetisnull(db->result, 0, 0)) {
+        events.data = (u_char *) PQgetvalue(db->result, 0, 0);
+        events.len = PQgetlength(db->result, 0, 0);
+
+        ngx_iot_event_publish_json(&events, db->pool, ngx_cycle->log);
+    }
+}
+
+
+static void
+ngx_iot_activity_sweep(ngx_event_t *ev)
+{
+    ngx_iot_db_call_t  *db;
+
+    db = ngx_iot_db_create(NGX_IOT_DB_CHORE, &ngx_iot_activity_sweep_stmt,
+                           ngx_cycle->log);
+
+    if (db) {
+        db->done = ngx_iot_activity_swept;
+
+        if (ngx_iot_activity_watched(db) == NGX_OK
+            && ngx_iot_db_send(db) == NGX_OK)
+        {
+            return;
+        }
+
+        ngx_destroy_pool(db->pool);
+    }
+
+    ngx_add_timer(ev, NGX_IOT_ACTIVITY_SWEEP);
+}
+
+
+static void
+ngx_iot_activity_swept(ngx_iot_db_call_t *db)
+{
+    if (db->rc == NGX_OK) {
+        ngx_iot_activity_tell(db);
+    }
+
+    if (!ngx_exiting) {
+        ngx_add_timer(&ngx_iot_activity_sweeper, NGX_IOT_ACTIVITY_SWEEP);
+    }
+}
+
+
 static void
 ngx_iot_activity_done(ngx_iot_db_call_t *db)
 {
     ngx_iot_activity_busy = 0;
 
-    if (db->rc != NGX_OK) {
+    if (db->rc == NGX_OK) {
+        ngx_iot_activity_tell(db);
+
+    } else {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "the activity of devices was not stored: %V",
                       &db->error.message);

@@ -315,6 +315,8 @@ void
 ngx_iot_event_watch(ngx_int_t n)
 {
     ngx_iot_add(watches, n);
+
+    (void) ngx_atomic_fetch_add(&ngx_iot_zone()->watches, n);
 }
 
 
@@ -323,16 +325,5 @@ ngx_iot_event_watch(ngx_int_t n)
 ngx_uint_t
 ngx_iot_event_watched(void)
 {
-    ngx_uint_t       i;
-    ngx_iot_zone_t  *zone;
-
-    zone = ngx_iot_zone();
-
-    for (i = 0; i < NGX_IOT_SLOTS; i++) {
-        if (zone->slots[i].metrics.watches) {
-            return 1;
-        }
-    }
-
-    return 0;
+    return ngx_iot_zone()->watches != 0;
 }

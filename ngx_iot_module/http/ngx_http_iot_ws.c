@@ -122,6 +122,7 @@ ngx_http_iot_ws_upgrade(ngx_http_request_t *r, ngx_http_iot_ws_t **found)
 
     ws->request = r;
     ws->last = &ws->out;
+    ws->max_queue = NGX_HTTP_IOT_WS_QUEUE;
     ws->heard = ngx_current_msec;
     ws->reader.server = 1;
     ws->reader.text_only = 1;
@@ -337,7 +338,7 @@ ngx_http_iot_ws_text(ngx_http_iot_ws_t *ws, ngx_iot_ws_event_t *event)
 void
 ngx_http_iot_ws_send(ngx_http_iot_ws_t *ws, ngx_str_t *text)
 {
-    if (ws->nout >= NGX_HTTP_IOT_WS_QUEUE && !ws->closing) {
+    if (ws->nout >= ws->max_queue && !ws->closing) {
         ngx_http_iot_ws_close(ws, NGX_IOT_WS_CLOSE_POLICY,
                               "Max pending updates limit reached!");
         return;

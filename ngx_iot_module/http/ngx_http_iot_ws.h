@@ -51,6 +51,7 @@ struct ngx_http_iot_ws_s {
     ngx_http_iot_ws_out_t   *out;
     ngx_http_iot_ws_out_t  **last;
     ngx_uint_t               nout;
+    ngx_uint_t               max_queue;    /* NGX_HTTP_IOT_WS_QUEUE */
     ngx_msec_t               heard;
     ngx_event_t              timer;
     ngx_event_t              end;

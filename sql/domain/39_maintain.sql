@@ -272,7 +272,6 @@ BEGIN
     PERFORM iot.telemetry_forget(begun + interval '250 ms');
     PERFORM iot.maintain_identity();
     PERFORM iot.maintain_rpc();
-    PERFORM iot.maintain_activity();
     PERFORM iot.maintain_job();
     PERFORM iot.maintain_alarms();
 

@@ -73,11 +73,15 @@ $$;
 
 
 -- What a worker has seen since the last time; times in ms, 0: did not happen.
--- Entities are sorted and unique.
+-- Entities are sorted and unique.  tell: the events for those who watch.
+
+DROP FUNCTION IF EXISTS iot.device_activity(integer[], bigint[], bigint[],
+    bigint[]);
 
 CREATE OR REPLACE FUNCTION iot.device_activity(entities integer[],
-    seen bigint[], connected bigint[], disconnected bigint[])
-RETURNS void
+    seen bigint[], connected bigint[], disconnected bigint[],
+    tell boolean DEFAULT false)
+RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 DECLARE
@@ -103,18 +107,40 @@ BEGIN
      ORDER BY x.entity
         ON CONFLICT (entity) DO UPDATE
        SET active = true,
-           inactive_at = GREATEST(s.inactive_at, EXCLUDED.inactive_at);
+           -- workers may be some seconds apart; more is another timeout
+           inactive_at = CASE WHEN EXCLUDED.inactive_at
+                                   < s.inactive_at - 10000
+                         THEN EXCLUDED.inactive_at
+                         ELSE GREATEST(s.inactive_at,
+                                       EXCLUDED.inactive_at) END;
 
     PERFORM iot.state_active(woken, true);
+
+    IF NOT tell THEN
+        RETURN NULL;
+    END IF;
+
+    RETURN (SELECT json_agg(iot.event_of(d.tenant_id, d.id,
+                       'attributes/server', json_strip_nulls(
+                       json_build_object(
+                           'active', CASE WHEN d.nr = ANY (woken)
+                                     THEN true END,
+                           'lastActivityTime', NULLIF(x.seen, 0),
+                           'lastConnectTime', NULLIF(x.connected, 0),
+                           'lastDisconnectTime',
+                               NULLIF(x.disconnected, 0)))))
+              FROM unnest(entities, seen, connected, disconnected)
+                       AS x (entity, seen, connected, disconnected)
+                   JOIN iot.device d ON d.nr = x.entity);
 END
 $$;
 
 
--- Devices that have been silent for too long.  Returns how many.
+-- Devices that have been silent for too long are not active any more.
 
-CREATE OR REPLACE FUNCTION iot.maintain_activity(slice integer DEFAULT 2000)
-RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
+CREATE OR REPLACE FUNCTION iot.activity_end(slice integer)
+RETURNS integer[]
+LANGUAGE plpgsql
 AS $$
 DECLARE
     silent  integer[];
@@ -136,7 +162,8 @@ BEGIN
                    SELECT x.entity
                      FROM iot.device_state x
                     WHERE x.active AND x.inactive_at <= iot.now_ms()
-                    LIMIT slice))
+                    LIMIT slice
+                      FOR UPDATE SKIP LOCKED))
         RETURNING s.entity
     )
     SELECT COALESCE(array_agg(g.entity ORDER BY g.entity), '{}') INTO silent
@@ -149,7 +176,41 @@ BEGIN
                            'inactivityAlarmTime')
       WHERE cardinality(silent) > 0;
 
-    RETURN cardinality(silent);
+    RETURN silent;
+END
+$$;
+
+
+-- Returns how many.
+
+CREATE OR REPLACE FUNCTION iot.maintain_activity(slice integer DEFAULT 2000)
+RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
+AS $$
+BEGIN
+    RETURN cardinality(iot.activity_end(slice));
+END
+$$;
+
+
+-- The same for a worker; tell: the events for those who watch.
+
+CREATE OR REPLACE FUNCTION iot.activity_sweep(tell boolean) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
+AS $$
+DECLARE
+    silent  integer[] := iot.activity_end(2000);
+BEGIN
+    IF NOT tell OR silent = '{}' THEN
+        RETURN NULL;
+    END IF;
+
+    RETURN (SELECT json_agg(iot.event_of(d.tenant_id, d.id,
+                       'attributes/server', json_build_object(
+                           'active', false,
+                           'inactivityAlarmTime', iot.now_ms())))
+              FROM iot.device d
+             WHERE d.nr = ANY (silent));
 END
 $$;
 
@@ -157,4 +218,6 @@ $$;
 SELECT iot.definer('iot.device_activity',
     'writes attributes of devices the worker has seen');
 SELECT iot.definer('iot.maintain_activity',
+    'sweeps the devices of all tenants');
+SELECT iot.definer('iot.activity_sweep',
     'sweeps the devices of all tenants');

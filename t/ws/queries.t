@@ -167,6 +167,35 @@ $t->del("/api/device/$second", token => $tenant);
 is($ws->next->{count}, 1, 'it goes');
 $ws->send({ entityCountUnsubscribeCmds => [{ cmdId => 3 }] });
 
+# --- what the server itself says of a device
+
+$ws->command(cmdId => 10, type => 'ATTRIBUTES', entityType => 'DEVICE',
+    entityId => $id, keys => 'active,inactivityAlarmTime',
+    scope => 'SERVER_SCOPE');
+$ws->next;
+
+
+# the value when it changes; the connection is pinged all the while
+sub active {
+    for (1 .. 10) {
+        my $got = $ws->next;
+        return $got if ref($got) && $got->{data}{active};
+        last if $got eq 'end';
+    }
+}
+
+
+attribute($id, '{"inactivityTimeout":1}');
+$t->telemetry('{"z":1}');
+$got = active();
+$got = active() if $got->{data}{active}[0][1] eq 'true';
+is($got->{data}{active}[0][1], 'false', 'it is not active any more');
+cmp_ok($got->{data}{inactivityAlarmTime}[0][1], '>', 1e12, 'since when');
+attribute($id, '{"inactivityTimeout":600000}');
+$t->telemetry('{"z":1}');
+is(active()->{data}{active}[0][1], 'true', 'it is again');
+$ws->command(cmdId => 10, type => 'ATTRIBUTES_UNSUBSCRIBE');
+
 # --- a list that follows its query
 
 $ws->command(cmdId => 4, type => 'ENTITY_DATA', query => {

@@ -192,10 +192,9 @@ static void
 ngx_http_iot_tb_ws_accept(ngx_http_iot_tb_ws_t *session,
     ngx_iot_principal_t *principal)
 {
-    u_char     *p;
-    ngx_str_t   text;
+    u_char  *p;
 
-    if (session->ready) {
+    if (session->ready || session->db) {
         return;
     }
 
@@ -212,6 +211,32 @@ ngx_http_iot_tb_ws_accept(ngx_http_iot_tb_ws_t *session,
 
     ngx_memcpy(p, principal->name.data, principal->name.len);
     session->principal.name.data = p;
+
+    switch (ngx_http_iot_tb_ws_limits(session)) {
+
+    case NGX_OK:
+        ngx_http_iot_tb_ws_begin(session);
+        return;
+
+    case NGX_AGAIN:
+        return;
+
+    default:
+        break;
+    }
+
+failed:
+
+    ngx_http_iot_ws_close(session->ws, NGX_IOT_WS_CLOSE_POLICY,
+                          "Authentication failed");
+}
+
+
+void
+ngx_http_iot_tb_ws_begin(ngx_http_iot_tb_ws_t *session)
+{
+    ngx_uint_t  i;
+
     session->ready = 1;
 
     if (session->timer.timer_set) {
@@ -220,20 +245,11 @@ ngx_http_iot_tb_ws_accept(ngx_http_iot_tb_ws_t *session,
 
     ngx_http_iot_set_ctx(session->ws->request, &session->principal);
 
-    /* commands that came while the token was looked at */
-
-    if (session->held.len) {
-        text = session->held;
-        ngx_str_null(&session->held);
-        ngx_http_iot_tb_ws_commands(session, &text);
+    for (i = 0; !session->ws->ended && i < session->nheld; i++) {
+        ngx_http_iot_tb_ws_commands(session, &session->held[i]);
     }
 
-    return;
-
-failed:
-
-    ngx_http_iot_ws_close(session->ws, NGX_IOT_WS_CLOSE_POLICY,
-                          "Authentication failed");
+    session->nheld = 0;
 }
 
 
@@ -290,7 +306,9 @@ ngx_http_iot_tb_ws_message(ngx_http_iot_ws_t *ws, ngx_str_t *text)
     } else if (session->ready) {
         ngx_http_iot_tb_ws_commands(session, text);
 
-    } else if (session->auth || field.token == NGX_IOT_JSON_OBJECT) {
+    } else if (session->auth || session->db
+               || field.token == NGX_IOT_JSON_OBJECT)
+    {
         ngx_http_iot_tb_ws_auth_command(session, text, &field.raw, pool);
 
     } else {
@@ -306,24 +324,30 @@ static void
 ngx_http_iot_tb_ws_auth_command(ngx_http_iot_tb_ws_t *session,
     ngx_str_t *text, ngx_str_t *command, ngx_pool_t *pool)
 {
-    ngx_str_t             *token;
+    ngx_str_t             *held, *token;
     ngx_iot_alloc_t        alloc;
     ngx_iot_json_field_t   fields[2];
 
-    /* one message may wait; who sends more has not waited for an answer */
+    /* some messages may wait; who sends more does not wait for an answer */
 
-    if (session->held.len == 0) {
-        session->held.data = ngx_pnalloc(session->ws->request->pool,
-                                         text->len);
-        if (session->held.data == NULL) {
-            return;
-        }
-
-        ngx_memcpy(session->held.data, text->data, text->len);
-        session->held.len = text->len;
+    if (session->nheld == NGX_HTTP_IOT_TB_WS_HELD) {
+        ngx_http_iot_ws_close(session->ws, NGX_IOT_WS_CLOSE_POLICY,
+                              "Session is not authenticated");
+        return;
     }
 
-    if (session->auth) {
+    held = &session->held[session->nheld];
+
+    held->data = ngx_pnalloc(session->ws->request->pool, text->len);
+    if (held->data == NULL) {
+        return;
+    }
+
+    ngx_memcpy(held->data, text->data, text->len);
+    held->len = text->len;
+    session->nheld++;
+
+    if (session->auth || session->db) {
         return;
     }
 
@@ -470,5 +494,11 @@ ngx_http_iot_tb_ws_closed(ngx_http_iot_ws_t *ws)
         session->auth = NULL;
     }
 
+    if (session->db) {
+        ngx_iot_db_abandon(session->db);
+        session->db = NULL;
+    }
+
     ngx_http_iot_tb_ws_feeds_close(session);
+    ngx_http_iot_tb_ws_leave(session);
 }

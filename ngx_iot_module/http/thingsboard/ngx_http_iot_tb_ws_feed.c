@@ -80,7 +80,7 @@ ngx_http_iot_tb_ws_command(ngx_http_iot_tb_ws_t *session, ngx_str_t *command,
     ngx_int_t                rc;
     ngx_str_t                query;
     ngx_pool_t              *own;
-    ngx_uint_t               kind, stop;
+    ngx_uint_t               counted, kind, stop;
     ngx_iot_alloc_t          alloc;
     ngx_iot_json_field_t     f[8];
     ngx_http_iot_tb_feed_t  *feed;
@@ -168,6 +168,10 @@ ngx_http_iot_tb_ws_command(ngx_http_iot_tb_ws_t *session, ngx_str_t *command,
         return;
     }
 
+    if (ngx_http_iot_tb_ws_take_feed(session, &counted) != NGX_OK) {
+        return;
+    }
+
     own = ngx_create_pool(1024, ngx_cycle->log);
     feed = own ? ngx_pcalloc(own, sizeof(ngx_http_iot_tb_feed_t)) : NULL;
 
@@ -177,6 +181,7 @@ ngx_http_iot_tb_ws_command(ngx_http_iot_tb_ws_t *session, ngx_str_t *command,
             ngx_destroy_pool(own);
         }
 
+        ngx_http_iot_tb_ws_give_feed(session, counted);
         ngx_http_iot_tb_feed_error(session, kind, id, NGX_HTTP_IOT_TB_FAILED,
                                    &failed);
         return;
@@ -186,6 +191,7 @@ ngx_http_iot_tb_ws_command(ngx_http_iot_tb_ws_t *session, ngx_str_t *command,
     feed->session = session;
     feed->id = id;
     feed->type = kind;
+    feed->counted = counted;
 
     ngx_queue_insert_tail(&session->feeds, &feed->queue);
     session->nfeeds++;
@@ -351,6 +357,7 @@ ngx_http_iot_tb_feed_close(ngx_http_iot_tb_feed_t *feed)
     ngx_queue_remove(&feed->queue);
     feed->session->nfeeds--;
 
+    ngx_http_iot_tb_ws_give_feed(feed->session, feed->counted);
     ngx_http_iot_tb_query_close(feed);
 
     if (feed->opened) {

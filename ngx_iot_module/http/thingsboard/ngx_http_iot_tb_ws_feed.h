@@ -20,6 +20,7 @@
 
 
 #define NGX_HTTP_IOT_TB_FEED_HELD  256
+#define NGX_HTTP_IOT_TB_WS_HELD    16
 
 #define NGX_HTTP_IOT_TB_FAILED     1      /* the codes of errors */
 #define NGX_HTTP_IOT_TB_BAD        2
@@ -53,7 +54,8 @@ typedef struct {
     ngx_http_iot_ws_t       *ws;
     ngx_iot_principal_t      principal;
     ngx_str_t                token;
-    ngx_str_t                held;        /* commands until it is known who */
+    ngx_str_t                held[NGX_HTTP_IOT_TB_WS_HELD];
+    ngx_uint_t               nheld;       /* messages until it is known who */
     void                    *auth;
     ngx_iot_db_call_t       *db;          /* asks for the limits */
     ngx_event_t              timer;       /* of the authentication */
@@ -97,6 +99,7 @@ typedef struct {
     ngx_msec_t               asked;
     ngx_msec_t               pause;       /* before the query is made again */
 
+    unsigned                 counted:3;   /* where it is */
     unsigned                 opened:1;
     unsigned                 ready:1;
     unsigned                 dirty:1;     /* the result may have changed */
@@ -106,6 +109,25 @@ typedef struct {
 
 
 extern ngx_str_t  ngx_http_iot_tb_feed_types[];
+
+
+/* the limits are known: what was held is done now */
+void ngx_http_iot_tb_ws_begin(ngx_http_iot_tb_ws_t *session);
+
+
+/*
+ * Asks what the session is allowed.  NGX_OK: it is not limited; NGX_AGAIN:
+ * ngx_http_iot_tb_ws_begin() will be called, or the connection closed;
+ * NGX_ERROR.
+ */
+ngx_int_t ngx_http_iot_tb_ws_limits(ngx_http_iot_tb_ws_t *session);
+void ngx_http_iot_tb_ws_leave(ngx_http_iot_tb_ws_t *session);
+
+/* NGX_OK, or NGX_BUSY and the connection is closed */
+ngx_int_t ngx_http_iot_tb_ws_take_feed(ngx_http_iot_tb_ws_t *session,
+    ngx_uint_t *counted);
+void ngx_http_iot_tb_ws_give_feed(ngx_http_iot_tb_ws_t *session,
+    ngx_uint_t counted);
 
 
 /* A command; type is empty when it names its own. */

@@ -75,6 +75,9 @@ sub next {
             return 'close ' . unpack('n', $bytes) . ' ' . substr($bytes, 2)
                 if $frame->is_close;
             return decode_json($bytes) if $frame->is_text;
+
+            $client->write(Protocol::WebSocket::Frame->new(buffer => $bytes,
+                masked => 1, type => 'pong')->to_bytes) if $frame->is_ping;
         }
 
         my $rc = $client->fill;
