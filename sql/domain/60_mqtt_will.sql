@@ -66,10 +66,11 @@ BEGIN
     RETURN QUERY
         SELECT 0::bigint, ''::text, ''::text, 0::smallint, 0, ''::text,
                NULL::bytea, NULL::bytea, 0::bigint, 0::bigint,
-               COALESCE((SELECT GREATEST(min(w.due_at) - at, 0)
-                           FROM iot.mqtt_will w
-                          WHERE w.due_at IS NOT NULL AND w.taken IS NULL),
-                        -1);
+               -- GREATEST() of nothing and 0 would be 0
+               (SELECT CASE WHEN min(w.due_at) IS NULL THEN -1
+                       ELSE GREATEST(min(w.due_at) - at, 0) END
+                  FROM iot.mqtt_will w
+                 WHERE w.due_at IS NOT NULL AND w.taken IS NULL);
 END
 $$;
 
