@@ -338,6 +338,43 @@ SELECT is(pg_temp.names(v.who, jsonb_build_object('entityFilter',
         || '] is not found')) v (who, more, wanted);
 
 
+-- assets, views, dashboards
+
+SELECT pg_temp.made('asset', pg_temp.api('a', 'asset_save', '{}', '{}',
+           json_build_object('name', 'hall', 'type', 'building',
+               'customerId', json_build_object('id', pg_temp.id('c1')))))
+       \g /dev/null
+SELECT pg_temp.made('view', pg_temp.api('a', 'entity_view_save', '{}', '{}',
+           json_build_object('name', 'window', 'type', 'kpi', 'entityId',
+               json_build_object('entityType', 'DEVICE', 'id',
+                                 pg_temp.id('d1')))))
+       \g /dev/null
+SELECT pg_temp.made('board', pg_temp.api('a', 'dashboard_save', '{}', '{}',
+           '{"title":"board"}')) \g /dev/null
+SELECT pg_temp.api('a', 'dashboard_assign',
+           ARRAY[pg_temp.id('c2'), pg_temp.id('board')]) \g /dev/null
+SELECT pg_temp.api('a', 'relation_save', '{}', '{}', json_build_object(
+    'from', json_build_object('entityType', 'ASSET', 'id',
+                              pg_temp.id('asset')),
+    'to', json_build_object('entityType', 'DEVICE', 'id', pg_temp.id('d1')),
+    'type', 'Contains')) \g /dev/null
+
+SELECT is(pg_temp.names(v.who, jsonb_build_object('entityFilter', v.filter)),
+          v.wanted, v.who || ' ' || v.filter)
+  FROM (VALUES
+    ('a', '{"type":"assetType","assetTypes":["building"]}'::jsonb, 'hall'),
+    ('c1', '{"type":"assetType","assetType":"building"}', 'hall'),
+    ('c2', '{"type":"assetType","assetType":"building"}', NULL),
+    ('a', '{"type":"entityViewType","entityViewTypes":["kpi"]}', 'window'),
+    ('a', '{"type":"entityType","entityType":"DASHBOARD"}', 'board'),
+    ('c2', '{"type":"entityType","entityType":"DASHBOARD"}', 'board'),
+    ('c1', '{"type":"entityType","entityType":"DASHBOARD"}', NULL),
+    ('a', jsonb_build_object('type', 'assetSearchQuery', 'rootEntity',
+        jsonb_build_object('entityType', 'DEVICE', 'id', pg_temp.id('d1')),
+        'direction', 'TO', 'relationType', 'Contains'), 'hall'))
+       v (who, filter, wanted);
+
+
 -- keys
 
 SELECT is(pg_temp.api('a', 'entities_keys', '{}', '{"scope":"SERVER_SCOPE"}',
