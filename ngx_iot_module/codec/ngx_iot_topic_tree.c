@@ -312,6 +312,50 @@ ngx_iot_topic_group_find(ngx_iot_topic_tree_t *tree, const ngx_str_t *filter,
 
 
 ngx_int_t
+ngx_iot_topic_sub_of(ngx_iot_topic_tree_t *tree, const ngx_str_t *filter,
+    const ngx_str_t *name, const void *owner, ngx_uint_t most,
+    ngx_iot_topic_sub_t **found)
+{
+    ngx_iot_topic_sub_t    *sub, *first;
+    ngx_iot_topic_node_t   *node;
+    ngx_iot_topic_group_t  *group;
+
+    node = ngx_iot_topic_find(tree, filter, 0);
+
+    if (node == NULL) {
+        return NGX_DECLINED;
+    }
+
+    first = node->subs;
+
+    if (name && name->len) {
+        group = ngx_iot_topic_group(node, name, 0);
+        first = group ? group->first : NULL;
+    }
+
+    for (sub = first; sub; /* void */) {
+
+        if (sub->owner == owner) {
+            *found = sub;
+            return NGX_OK;
+        }
+
+        if (most-- == 0) {
+            return NGX_AGAIN;
+        }
+
+        sub = sub->next;
+
+        if (sub == first) {
+            break;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
 ngx_iot_topic_next(ngx_iot_topic_tree_t *tree, ngx_iot_topic_node_t **node,
     u_char *buf, ngx_str_t *filter)
 {

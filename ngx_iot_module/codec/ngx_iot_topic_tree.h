@@ -135,6 +135,14 @@ ngx_iot_topic_group_t *ngx_iot_topic_group_find(ngx_iot_topic_tree_t *tree,
     const ngx_str_t *filter, const ngx_str_t *group);
 
 /*
+ * The subscription of an owner.  NGX_OK; NGX_DECLINED: it has none; NGX_AGAIN:
+ * it is not among the first "most" of that filter or group.
+ */
+ngx_int_t ngx_iot_topic_sub_of(ngx_iot_topic_tree_t *tree,
+    const ngx_str_t *filter, const ngx_str_t *group, const void *owner,
+    ngx_uint_t most, ngx_iot_topic_sub_t **found);
+
+/*
  * Walks all filters that have subscriptions of their own.  Start with *node
  * NULL; NGX_DONE after the last.  The tree must not change meanwhile.  The
  * filter is written to "buf", which has room for NGX_IOT_TOPIC_MAX bytes.

@@ -16,6 +16,9 @@
 /* answers of the topic trees that are kept, per worker */
 #define NGX_IOT_BUS_CACHE  (16 * 1024 * 1024)
 
+/* subscriptions of a client that are looked through one by one */
+#define NGX_IOT_BUS_FEW    16
+
 
 static uint64_t ngx_iot_bus_now(void);
 
@@ -135,6 +138,7 @@ ngx_iot_bus_client_open(ngx_iot_bus_client_t *client, u_char *id,
     client->tenant = NULL;
     client->deliver = deliver;
     client->data = data;
+    client->nsubs = 0;
     ngx_queue_init(&client->subs);
 
     if (ngx_iot_slot_self()->slot == NGX_IOT_SLOTS) {
@@ -228,6 +232,7 @@ ngx_iot_bus_subscribe(ngx_iot_bus_client_t *client, ngx_str_t *filter,
     }
 
     ngx_queue_insert_tail(&client->subs, &sub->queue);
+    client->nsubs++;
 
     ngx_iot_count(bus_subscriptions);
 
@@ -260,6 +265,7 @@ ngx_iot_bus_unsubscribe(ngx_iot_bus_sub_t *sub)
     rc = ngx_iot_topic_unsubscribe(tenant->tree, &sub->sub);
 
     ngx_queue_remove(&sub->queue);
+    sub->client->nsubs--;
     sub->client = NULL;
 
     ngx_iot_add(bus_subscriptions, -1);
@@ -284,12 +290,29 @@ ngx_iot_bus_sub_t *
 ngx_iot_bus_find(ngx_iot_bus_client_t *client, ngx_str_t *filter,
     ngx_str_t *group)
 {
-    size_t              len;
-    ngx_queue_t        *q;
-    ngx_iot_bus_sub_t  *sub;
+    size_t                len;
+    ngx_int_t             rc;
+    ngx_queue_t          *q;
+    ngx_iot_bus_sub_t    *sub;
+    ngx_iot_topic_sub_t  *found;
 
     if (client->tenant == NULL) {
         return NULL;
+    }
+
+    /* of a client with many, or of a filter with many: the shorter list */
+
+    if (client->nsubs > NGX_IOT_BUS_FEW) {
+        rc = ngx_iot_topic_sub_of(client->tenant->tree, filter, group, client,
+                                  client->nsubs, &found);
+
+        if (rc == NGX_OK) {
+            return (ngx_iot_bus_sub_t *) found;
+        }
+
+        if (rc == NGX_DECLINED) {
+            return NULL;
+        }
     }
 
     len = group ? group->len : 0;

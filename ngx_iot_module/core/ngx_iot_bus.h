@@ -97,6 +97,7 @@ struct ngx_iot_bus_client_s {
     ngx_iot_bus_deliver_pt   deliver;
     void                    *data;
     ngx_queue_t              subs;        /* ngx_iot_bus_sub_t.queue */
+    ngx_uint_t               nsubs;
 };
 
 
