@@ -237,6 +237,7 @@ ngx_iot_bus_subscribe(ngx_iot_bus_client_t *client, ngx_str_t *filter,
     ngx_iot_count(bus_subscriptions);
 
     if (sub->sub.group) {
+        ngx_iot_count(mqtt_shared);
         ngx_iot_bus_interest(client->tenant, &sub->filter, &sub->group,
                                   sub->sub.group->members);
 
@@ -271,6 +272,8 @@ ngx_iot_bus_unsubscribe(ngx_iot_bus_sub_t *sub)
     ngx_iot_add(bus_subscriptions, -1);
 
     if (sub->group.len) {
+        ngx_iot_add(mqtt_shared, -1);
+
         group = ngx_iot_topic_group_find(tenant->tree, &sub->filter,
                                          &sub->group);
 

@@ -50,6 +50,11 @@ typedef struct {
     ngx_atomic_t     mqtt_connections;      /* gauge */
     ngx_atomic_t     mqtt_subscriptions;    /* gauge */
     ngx_atomic_t     mqtt_retained;         /* gauge, of each worker */
+    ngx_atomic_t     mqtt_retained_bytes;   /* the same */
+    ngx_atomic_t     mqtt_sessions;         /* the same, stored ones */
+    ngx_atomic_t     mqtt_stored;           /* gauge: of them, connected */
+    ngx_atomic_t     mqtt_expired;
+    ngx_atomic_t     mqtt_shared;           /* gauge */
     ngx_atomic_t     mqtt_connects;
     ngx_atomic_t     mqtt_refused;
     ngx_atomic_t     mqtt_disconnects;

@@ -447,6 +447,8 @@ ngx_iot_mqtt_index_add(uint64_t nr, u_char *tenant, ngx_str_t *client_id)
     ngx_rbtree_insert(&ngx_iot_mqtt_by_nr, &st->node);
     ngx_rbtree_insert(&ngx_iot_mqtt_by_name, &st->name.node);
 
+    ngx_iot_count(mqtt_sessions);
+
     return st;
 }
 
@@ -473,6 +475,8 @@ ngx_iot_mqtt_index_delete(ngx_iot_mqtt_stored_t *st)
     ngx_rbtree_delete(&ngx_iot_mqtt_by_nr, &st->node);
     ngx_rbtree_delete(&ngx_iot_mqtt_by_name, &st->name.node);
     ngx_free(st);
+
+    ngx_iot_add(mqtt_sessions, -1);
 }
 
 

@@ -53,6 +53,10 @@ ngx_iot_mqtt_module_init_process(ngx_cycle_t *cycle)
     ngx_iot_gauge(mqtt_connections, 0);
     ngx_iot_gauge(mqtt_subscriptions, 0);
     ngx_iot_gauge(mqtt_retained, 0);
+    ngx_iot_gauge(mqtt_retained_bytes, 0);
+    ngx_iot_gauge(mqtt_sessions, 0);
+    ngx_iot_gauge(mqtt_stored, 0);
+    ngx_iot_gauge(mqtt_shared, 0);
 
     if (ngx_iot_mqtt_retain_init_process(cycle) != NGX_OK
         || ngx_iot_mqtt_store_init_process(cycle) != NGX_OK

@@ -229,6 +229,9 @@ ngx_iot_mqtt_retained_put(ngx_iot_bus_message_t *msg)
 
     if (r) {
         /* the topic stays the same, and with it the place in the tree */
+        ngx_iot_add(mqtt_retained_bytes,
+                    msg->payload.len - r->msg->payload.len);
+
         ngx_iot_bus_drop(r->msg);
         r->msg = msg;
         return;
@@ -245,6 +248,7 @@ ngx_iot_mqtt_retained_put(ngx_iot_bus_message_t *msg)
     ngx_rbtree_insert(&tenant->topics, &r->node);
 
     ngx_iot_gauge(mqtt_retained, ngx_iot_metrics->mqtt_retained + 1);
+    ngx_iot_add(mqtt_retained_bytes, msg->payload.len);
 }
 
 
@@ -252,6 +256,8 @@ static void
 ngx_iot_mqtt_retained_delete(ngx_iot_mqtt_retained_tenant_t *tenant,
     ngx_iot_mqtt_retained_t *r)
 {
+    ngx_iot_add(mqtt_retained_bytes, -r->msg->payload.len);
+
     ngx_rbtree_delete(&tenant->topics, &r->node);
     ngx_iot_bus_drop(r->msg);
     ngx_free(r);

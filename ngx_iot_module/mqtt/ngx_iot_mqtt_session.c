@@ -761,6 +761,7 @@ ngx_iot_mqtt_detach(ngx_iot_mqtt_session_t *s)
         s->in_list = 0;
         ngx_rbtree_delete(&ngx_iot_mqtt_tree, &s->node.node);
         ngx_iot_gauge(mqtt_connections, ngx_iot_metrics->mqtt_connections - 1);
+        ngx_iot_add(mqtt_stored, -(ngx_int_t) s->counted);
         ngx_iot_count(mqtt_disconnects);
     }
 
@@ -927,6 +928,9 @@ ngx_iot_mqtt_insert(ngx_iot_mqtt_session_t *s)
     s->in_list = 1;
 
     ngx_iot_gauge(mqtt_connections, ngx_iot_metrics->mqtt_connections + 1);
+
+    s->counted = (s->durable != 0);
+    ngx_iot_add(mqtt_stored, s->counted);
 
     return NGX_OK;
 }

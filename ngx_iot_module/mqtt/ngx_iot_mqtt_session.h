@@ -261,6 +261,7 @@ struct ngx_iot_mqtt_session_s {
     unsigned                         resume:1;
     unsigned                         wrapped:1;     /* identifiers */
     unsigned                         sys:1;         /* wants $SYS */
+    unsigned                         counted:1;     /* as a stored one */
     unsigned                         throttled:1;   /* more than it may */
     unsigned                         grouped:1;     /* stored, in a group */
 };

@@ -21,6 +21,15 @@
 #define NGX_IOT_MQTT_SYS_SLOT     1
 #define NGX_IOT_MQTT_SYS_VERSION  2
 #define NGX_IOT_MQTT_SYS_UPTIME   3
+#define NGX_IOT_MQTT_SYS_TOTAL    4
+#define NGX_IOT_MQTT_SYS_AWAY     5
+#define NGX_IOT_MQTT_SYS_MAXIMUM  6
+#define NGX_IOT_MQTT_SYS_LOAD     7
+
+/* "load": what happens in a minute, as an average that forgets */
+
+#define NGX_IOT_MQTT_SYS_LOADS    9
+#define NGX_IOT_MQTT_SYS_TIMES    3
 
 
 typedef struct {
@@ -29,10 +38,21 @@ typedef struct {
     size_t       offset;
 } ngx_iot_mqtt_sys_t;
 
+typedef struct {
+    ngx_str_t    name;
+    size_t       offset;
+    uint64_t     last;
+    double       average[NGX_IOT_MQTT_SYS_TIMES];
+} ngx_iot_mqtt_load_t;
+
 
 static void ngx_iot_mqtt_sys_timer(ngx_event_t *ev);
 static size_t ngx_iot_mqtt_sys_value(ngx_iot_mqtt_sys_t *sys, u_char *buf);
 static uint64_t ngx_iot_mqtt_sys_sum(size_t offset, ngx_uint_t largest);
+static uint64_t ngx_iot_mqtt_sys_away(void);
+static ngx_iot_mqtt_sys_t *ngx_iot_mqtt_sys_next(ngx_iot_mqtt_sys_t *sys,
+    ngx_uint_t *i, u_char *buf);
+static void ngx_iot_mqtt_sys_load(ngx_uint_t first);
 static ngx_uint_t ngx_iot_mqtt_sys_wanted(ngx_iot_mqtt_session_t *s,
     ngx_str_t *topic, uint32_t *ids, ngx_uint_t *nids);
 static void ngx_iot_mqtt_sys_deliver(ngx_iot_mqtt_session_t *s,
@@ -51,6 +71,13 @@ static ngx_iot_mqtt_sys_t  ngx_iot_mqtt_sys_list[] = {
     { ngx_string("$SYS/broker/uptime"), NGX_IOT_MQTT_SYS_UPTIME, 0 },
 
     ngx_iot_mqtt_sys("clients/connected", mqtt_connections),
+    { ngx_string("$SYS/broker/clients/total"), NGX_IOT_MQTT_SYS_TOTAL, 0 },
+    { ngx_string("$SYS/broker/clients/disconnected"),
+      NGX_IOT_MQTT_SYS_AWAY, 0 },
+    { ngx_string("$SYS/broker/clients/maximum"),
+      NGX_IOT_MQTT_SYS_MAXIMUM, 0 },
+
+    ngx_iot_mqtt_sys("clients/expired", mqtt_expired),
     ngx_iot_mqtt_sys("messages/received", mqtt_messages_received),
     ngx_iot_mqtt_sys("messages/sent", mqtt_messages_sent),
     ngx_iot_mqtt_sys("bytes/received", mqtt_bytes_received),
@@ -61,17 +88,56 @@ static ngx_iot_mqtt_sys_t  ngx_iot_mqtt_sys_list[] = {
     ngx_iot_mqtt_sys("publish/bytes/received", mqtt_publish_bytes_received),
     ngx_iot_mqtt_sys("publish/bytes/sent", mqtt_publish_bytes_sent),
     ngx_iot_mqtt_sys("subscriptions/count", mqtt_subscriptions),
+    ngx_iot_mqtt_sys("shared_subscriptions/count", mqtt_shared),
 
     { ngx_string("$SYS/broker/retained messages/count"),
       NGX_IOT_MQTT_SYS_SLOT, offsetof(ngx_iot_metrics_t, mqtt_retained) },
+    { ngx_string("$SYS/broker/messages/stored"),
+      NGX_IOT_MQTT_SYS_SLOT, offsetof(ngx_iot_metrics_t, mqtt_retained) },
+    { ngx_string("$SYS/broker/store/messages/count"),
+      NGX_IOT_MQTT_SYS_SLOT, offsetof(ngx_iot_metrics_t, mqtt_retained) },
+    { ngx_string("$SYS/broker/store/messages/bytes"),
+      NGX_IOT_MQTT_SYS_SLOT,
+      offsetof(ngx_iot_metrics_t, mqtt_retained_bytes) },
 
     { ngx_null_string, 0, 0 }
+};
+
+
+#define ngx_iot_mqtt_load(name, member)                                       \
+    { ngx_string("$SYS/broker/load/" name),                                   \
+      offsetof(ngx_iot_metrics_t, member), 0, { 0, 0, 0 } }
+
+
+static ngx_iot_mqtt_load_t  ngx_iot_mqtt_loads[NGX_IOT_MQTT_SYS_LOADS] = {
+    ngx_iot_mqtt_load("connections", mqtt_connects),
+    ngx_iot_mqtt_load("sockets", mqtt_disconnects),
+    ngx_iot_mqtt_load("messages/received", mqtt_messages_received),
+    ngx_iot_mqtt_load("messages/sent", mqtt_messages_sent),
+    ngx_iot_mqtt_load("publish/received", mqtt_publish_received),
+    ngx_iot_mqtt_load("publish/sent", mqtt_publish_sent),
+    ngx_iot_mqtt_load("publish/dropped", mqtt_publish_dropped),
+    ngx_iot_mqtt_load("bytes/received", mqtt_bytes_received),
+    ngx_iot_mqtt_load("bytes/sent", mqtt_bytes_sent)
+};
+
+/* what is left of an average after one period: exp(-10 s / time) */
+
+static const struct {
+    const char   *name;
+    double        keeps;
+} ngx_iot_mqtt_times[NGX_IOT_MQTT_SYS_TIMES] = {
+    { "/1min", 0.846481724890614 },
+    { "/5min", 0.967216100482006 },
+    { "/15min", 0.988950329127131 }
 };
 
 
 static ngx_event_t       ngx_iot_mqtt_sys_ev;
 static ngx_connection_t  ngx_iot_mqtt_sys_dummy;
 static time_t            ngx_iot_mqtt_sys_start;
+static uint64_t          ngx_iot_mqtt_sys_maximum;
+static double            ngx_iot_mqtt_sys_average;
 
 
 ngx_int_t
@@ -85,6 +151,8 @@ ngx_iot_mqtt_sys_init_process(ngx_cycle_t *cycle)
     ngx_iot_mqtt_sys_ev.cancelable = 1;
 
     ngx_iot_mqtt_sys_start = ngx_time();
+    ngx_iot_mqtt_sys_maximum = 0;
+    ngx_iot_mqtt_sys_load(1);
 
     ngx_add_timer(&ngx_iot_mqtt_sys_ev, NGX_IOT_MQTT_SYS_PERIOD);
 
@@ -101,7 +169,93 @@ ngx_iot_mqtt_sys_timer(ngx_event_t *ev)
 
     ngx_add_timer(ev, NGX_IOT_MQTT_SYS_PERIOD);
 
+    ngx_iot_mqtt_sys_load(0);
     ngx_iot_mqtt_each(ngx_iot_mqtt_sys_send);
+}
+
+
+static void
+ngx_iot_mqtt_sys_load(ngx_uint_t first)
+{
+    double                rate;
+    uint64_t              sum;
+    ngx_uint_t            i, j;
+    ngx_iot_mqtt_load_t  *load;
+
+    for (i = 0; i < NGX_IOT_MQTT_SYS_LOADS; i++) {
+        load = &ngx_iot_mqtt_loads[i];
+        sum = ngx_iot_mqtt_sys_sum(load->offset, 0);
+
+        rate = (double) (sum - load->last) * 60000 / NGX_IOT_MQTT_SYS_PERIOD;
+        load->last = sum;
+
+        for (j = 0; j < NGX_IOT_MQTT_SYS_TIMES; j++) {
+            load->average[j] = first ? 0
+                : rate + ngx_iot_mqtt_times[j].keeps
+                         * (load->average[j] - rate);
+        }
+    }
+}
+
+
+/* sessions that wait for their clients */
+
+static uint64_t
+ngx_iot_mqtt_sys_away(void)
+{
+    uint64_t  sessions, connected;
+
+    sessions = ngx_iot_mqtt_sys_sum(offsetof(ngx_iot_metrics_t,
+                                             mqtt_sessions), 1);
+    connected = ngx_iot_mqtt_sys_sum(offsetof(ngx_iot_metrics_t,
+                                              mqtt_stored), 0);
+
+    return (sessions > connected) ? sessions - connected : 0;
+}
+
+
+/*
+ * All topics in turn: those of the list, then the averages, whose names are
+ * made in buf.  Begins with NULL, and *i is 0 then.
+ */
+
+static ngx_iot_mqtt_sys_t *
+ngx_iot_mqtt_sys_next(ngx_iot_mqtt_sys_t *sys, ngx_uint_t *i, u_char *buf)
+{
+    u_char               *p;
+    ngx_uint_t            n;
+    const char           *name;
+    ngx_iot_mqtt_load_t  *load;
+
+    static ngx_iot_mqtt_sys_t  average;
+
+    if (sys != &average) {
+        sys = sys ? sys + 1 : ngx_iot_mqtt_sys_list;
+
+        if (sys->topic.len) {
+            return sys;
+        }
+    }
+
+    n = (*i)++;
+
+    if (n == NGX_IOT_MQTT_SYS_LOADS * NGX_IOT_MQTT_SYS_TIMES) {
+        return NULL;
+    }
+
+    load = &ngx_iot_mqtt_loads[n / NGX_IOT_MQTT_SYS_TIMES];
+    name = ngx_iot_mqtt_times[n % NGX_IOT_MQTT_SYS_TIMES].name;
+
+    p = ngx_cpymem(buf, load->name.data, load->name.len);
+    p = ngx_cpymem(p, name, ngx_strlen(name));
+
+    average.topic.data = buf;
+    average.topic.len = p - buf;
+    average.kind = NGX_IOT_MQTT_SYS_LOAD;
+
+    ngx_iot_mqtt_sys_average = load->average[n % NGX_IOT_MQTT_SYS_TIMES];
+
+    return &average;
 }
 
 
@@ -135,7 +289,8 @@ ngx_iot_mqtt_sys_sum(size_t offset, ngx_uint_t largest)
 static size_t
 ngx_iot_mqtt_sys_value(ngx_iot_mqtt_sys_t *sys, u_char *buf)
 {
-    u_char  *p;
+    u_char    *p;
+    uint64_t   n;
 
     switch (sys->kind) {
 
@@ -147,6 +302,30 @@ ngx_iot_mqtt_sys_value(ngx_iot_mqtt_sys_t *sys, u_char *buf)
     case NGX_IOT_MQTT_SYS_UPTIME:
         p = ngx_sprintf(buf, "%T seconds",
                         ngx_time() - ngx_iot_mqtt_sys_start);
+        break;
+
+    case NGX_IOT_MQTT_SYS_AWAY:
+        p = ngx_sprintf(buf, "%uL", ngx_iot_mqtt_sys_away());
+        break;
+
+    case NGX_IOT_MQTT_SYS_TOTAL:
+    case NGX_IOT_MQTT_SYS_MAXIMUM:
+        n = ngx_iot_mqtt_sys_sum(offsetof(ngx_iot_metrics_t,
+                                          mqtt_connections), 0);
+        ngx_iot_mqtt_sys_maximum = ngx_max(ngx_iot_mqtt_sys_maximum, n);
+
+        if (sys->kind == NGX_IOT_MQTT_SYS_TOTAL) {
+            n += ngx_iot_mqtt_sys_away();
+
+        } else {
+            n = ngx_iot_mqtt_sys_maximum;
+        }
+
+        p = ngx_sprintf(buf, "%uL", n);
+        break;
+
+    case NGX_IOT_MQTT_SYS_LOAD:
+        p = ngx_sprintf(buf, "%.2f", ngx_iot_mqtt_sys_average);
         break;
 
     default:
@@ -196,17 +375,22 @@ ngx_iot_mqtt_sys_wanted(ngx_iot_mqtt_session_t *s, ngx_str_t *topic,
 void
 ngx_iot_mqtt_sys_send(ngx_iot_mqtt_session_t *s)
 {
-    u_char               buf[64];
+    u_char               buf[64], name[64];
     uint32_t             ids[8];
     ngx_str_t            value;
-    ngx_uint_t           nids;
+    ngx_uint_t           i, nids;
     ngx_iot_mqtt_sys_t  *sys;
 
     if (s->state != NGX_IOT_MQTT_UP || !s->sys) {
         return;
     }
 
-    for (sys = ngx_iot_mqtt_sys_list; sys->topic.len; sys++) {
+    i = 0;
+
+    for (sys = ngx_iot_mqtt_sys_next(NULL, &i, name);
+         sys;
+         sys = ngx_iot_mqtt_sys_next(sys, &i, name))
+    {
 
         if (ngx_iot_mqtt_sys_wanted(s, &sys->topic, ids, &nids)) {
             value.data = buf;
@@ -223,8 +407,9 @@ ngx_iot_mqtt_sys_send(ngx_iot_mqtt_session_t *s)
 void
 ngx_iot_mqtt_sys_retained(ngx_iot_mqtt_session_t *s, ngx_iot_bus_sub_t *sub)
 {
-    u_char               buf[64];
+    u_char               buf[64], name[64];
     ngx_str_t            value;
+    ngx_uint_t           i;
     ngx_iot_mqtt_sys_t  *sys;
 
     if (sub->filter.data[0] != '$') {
@@ -233,7 +418,12 @@ ngx_iot_mqtt_sys_retained(ngx_iot_mqtt_session_t *s, ngx_iot_bus_sub_t *sub)
 
     s->sys = 1;
 
-    for (sys = ngx_iot_mqtt_sys_list; sys->topic.len; sys++) {
+    i = 0;
+
+    for (sys = ngx_iot_mqtt_sys_next(NULL, &i, name);
+         sys;
+         sys = ngx_iot_mqtt_sys_next(sys, &i, name))
+    {
 
         if (ngx_iot_topic_match(&sub->filter, &sys->topic)) {
             value.data = buf;

@@ -370,6 +370,8 @@ ngx_iot_mqtt_worker_expired(ngx_iot_db_call_t *call)
 
     ngx_str_null(&none);
 
+    ngx_iot_add(mqtt_expired, PQntuples(call->result));
+
     for (i = 0; i < PQntuples(call->result); i++) {
         ngx_iot_mqtt_index_tell(NGX_IOT_MQTT_DELETE_SESSION,
                      ngx_iot_mqtt_get64(PQgetvalue(call->result, i, 0)), NULL,

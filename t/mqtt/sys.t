@@ -32,6 +32,47 @@ like($seen, qr/connected 2/, 'two are announced within ten seconds');
 $other->subscribe('#', 0);
 is($other->packet(0.3), '', '# does not match $SYS');
 
+# all of them at once
+my $all = $t->mqtt(5, 'all');
+$all->subscribe('$SYS/#', 0);
+$t->mqtt(4, 'away', clean => 0)->send(14, 0, '');
+
+my (%value, %now);
+
+my $line = qr{^\$SYS/broker/(retained messages/count|\S+) (.*)$};
+
+while ($all->message(0.5) =~ $line) {
+    $value{$1} = $2;
+}
+
+for my $name ('version', 'clients/total', 'clients/connected',
+    'clients/disconnected', 'clients/maximum', 'clients/expired',
+    (map { my $m = $_; map { "$m/$_" } 'received', 'sent' } 'messages',
+        'bytes', 'publish/messages', 'publish/bytes'), 'messages/stored',
+    'publish/messages/dropped', 'subscriptions/count',
+    'shared_subscriptions/count', 'retained messages/count',
+    'store/messages/count', 'store/messages/bytes',
+    map { my $m = $_; map { "load/$m/${_}min" } 1, 5, 15 } 'connections',
+        'sockets', 'messages/received', 'messages/sent', 'publish/received',
+        'publish/sent', 'publish/dropped', 'bytes/received', 'bytes/sent')
+{
+    like(exists $value{$name} ? $value{$name} : 'none',
+        qr/^(?:ngx_iot )?[\d.]+$/, $name);
+}
+
+$end = time() + 25;
+
+while (time() < $end && !($now{'clients/disconnected'}
+       && ($now{'load/messages/received/1min'} || 0) > 0))
+{
+    $now{$1} = $2 if $all->message(1) =~ $line;
+}
+
+is($now{'clients/disconnected'}, 1, 'a session waits for its client');
+cmp_ok($now{'load/messages/received/1min'}, '>', 0, 'messages in a minute');
+cmp_ok($now{'clients/maximum'}, '>=', 3, 'clients at most');
+$all->close;
+
 # shared subscriptions, wherever the members are
 my @members = map { $t->mqtt(5, "member$_") } 1 .. 4;
 
