@@ -25,8 +25,6 @@ static void ngx_http_iot_call_run(ngx_http_iot_call_t *call);
 static void ngx_http_iot_call_defer(ngx_http_iot_call_t *call);
 static ngx_int_t ngx_http_iot_call_path(ngx_http_iot_call_t *call,
     ngx_pool_t *pool, ngx_str_t *out);
-static ngx_int_t ngx_http_iot_call_params(ngx_http_iot_call_t *call,
-    ngx_iot_db_call_t *db, ngx_str_t *body);
 static void ngx_http_iot_call_late(ngx_iot_db_call_t *db);
 static void ngx_http_iot_call_sql_done(ngx_iot_db_call_t *db);
 static void ngx_http_iot_call_db_done(ngx_iot_db_call_t *db);
@@ -545,7 +543,7 @@ ngx_http_iot_call_busy(ngx_http_iot_call_t *call)
  * than the request when the client leaves.
  */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_iot_call_params(ngx_http_iot_call_t *call, ngx_iot_db_call_t *db,
     ngx_str_t *body)
 {

@@ -150,6 +150,10 @@ ngx_int_t ngx_http_iot_call_result(ngx_http_iot_call_t *call, PGresult *res);
  */
 ngx_iot_db_call_t *ngx_http_iot_call_db_create(ngx_http_iot_call_t *call,
     ngx_uint_t lane, ngx_iot_db_stmt_t *stmt);
+
+/* The four parameters of every function of a route. */
+ngx_int_t ngx_http_iot_call_params(ngx_http_iot_call_t *call,
+    ngx_iot_db_call_t *db, ngx_str_t *body);
 ngx_int_t ngx_http_iot_call_db_send(ngx_http_iot_call_t *call,
     ngx_http_iot_call_pt next);
 

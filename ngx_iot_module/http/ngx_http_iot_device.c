@@ -55,7 +55,6 @@ static ngx_int_t ngx_http_iot_device_bad_payload(
     ngx_http_iot_device_ctx_t *ctx, ngx_int_t rc);
 static void ngx_http_iot_device_saved(ngx_iot_save_t *save, ngx_int_t rc,
     ngx_iot_error_t *err);
-static ngx_int_t ngx_http_iot_device_absent(ngx_http_iot_device_ctx_t *ctx);
 
 
 /* "*" takes one segment */
@@ -87,10 +86,10 @@ static ngx_http_iot_device_route_t  ngx_http_iot_device_routes[] = {
       ngx_http_iot_device_claim },
 
     { NGX_HTTP_GET, ngx_string("firmware"), 0,
-      ngx_http_iot_device_absent },
+      ngx_http_iot_device_firmware },
 
     { NGX_HTTP_GET, ngx_string("software"), 0,
-      ngx_http_iot_device_absent },
+      ngx_http_iot_device_software },
 
     { 0, ngx_null_string, 0, NULL }
 };
@@ -577,13 +576,4 @@ ngx_http_iot_device_saved(ngx_iot_save_t *save, ngx_int_t rc,
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
-}
-
-
-/* no package is assigned to the device */
-
-static ngx_int_t
-ngx_http_iot_device_absent(ngx_http_iot_device_ctx_t *ctx)
-{
-    return ngx_http_iot_device_send(ctx, NGX_HTTP_NOT_FOUND, NULL, NULL);
 }

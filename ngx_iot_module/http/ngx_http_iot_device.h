@@ -83,6 +83,8 @@ void *ngx_http_iot_device_alloc(void *pool, size_t size);
 
 ngx_int_t ngx_http_iot_device_query_attributes(
     ngx_http_iot_device_ctx_t *ctx);
+ngx_int_t ngx_http_iot_device_firmware(ngx_http_iot_device_ctx_t *ctx);
+ngx_int_t ngx_http_iot_device_software(ngx_http_iot_device_ctx_t *ctx);
 ngx_int_t ngx_http_iot_device_claim(ngx_http_iot_device_ctx_t *ctx);
 ngx_int_t ngx_http_iot_device_provision(ngx_http_iot_device_ctx_t *ctx);
 

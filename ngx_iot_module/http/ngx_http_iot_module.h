@@ -65,6 +65,7 @@ typedef struct {
     ngx_http_iot_gate_t    *gate;
     ngx_http_iot_call_t    *call;          /* of "iot_api" */
     void                   *device_api;    /* of "iot_device_api" */
+    void                   *blob;          /* a package on its way */
     void                   *ws;            /* of a WebSocket */
 
     ngx_str_t               refusal;       /* in place of the page of nginx */

@@ -41,8 +41,6 @@ static void ngx_iot_mqtt_tb_checked(ngx_iot_device_wait_t *wait,
     ngx_int_t rc, ngx_iot_device_t *device, ngx_iot_error_t *err);
 static ngx_uint_t ngx_iot_mqtt_tb_is_cbor(ngx_iot_mqtt_tb_call_t *call);
 static ngx_int_t ngx_iot_mqtt_tb_proto(ngx_iot_mqtt_tb_call_t *call);
-static ngx_int_t ngx_iot_mqtt_tb_firmware(ngx_iot_mqtt_tb_call_t *call);
-static ngx_int_t ngx_iot_mqtt_tb_software(ngx_iot_mqtt_tb_call_t *call);
 
 
 static ngx_rbtree_t       ngx_iot_mqtt_tb_tree;
@@ -754,7 +752,6 @@ ngx_iot_mqtt_tb_send(ngx_iot_mqtt_session_t *s, ngx_uint_t subject,
 {
     u_char                     buf[NGX_IOT_MQTT_TB_TOPIC], *p;
     ngx_str_t                  topic;
-    ngx_uint_t                 qos;
     ngx_iot_mqtt_tb_t         *tb;
     ngx_iot_mqtt_tb_filter_t  *f;
 
@@ -787,9 +784,20 @@ ngx_iot_mqtt_tb_send(ngx_iot_mqtt_session_t *s, ngx_uint_t subject,
     topic.data = buf;
     topic.len = p - buf;
 
+    return ngx_iot_mqtt_tb_send_to(s, &topic, payload,
+                                   ngx_iot_mqtt_tb_granted(tb, subject, form));
+}
+
+
+ngx_uint_t
+ngx_iot_mqtt_tb_granted(ngx_iot_mqtt_tb_t *tb, ngx_uint_t subject,
+    ngx_uint_t form)
+{
+    ngx_uint_t  qos;
+
     qos = tb->subs[subject].qos[form];
 
-    return ngx_iot_mqtt_tb_send_to(s, &topic, payload, qos ? qos - 1 : 1);
+    return qos ? qos - 1 : 1;
 }
 
 
@@ -1015,32 +1023,4 @@ ngx_iot_mqtt_tb_proto(ngx_iot_mqtt_tb_call_t *call)
     }
 
     return NGX_IOT_MQTT_BAD_PAYLOAD;
-}
-
-
-/* no package is assigned to the device */
-
-static ngx_int_t
-ngx_iot_mqtt_tb_firmware(ngx_iot_mqtt_tb_call_t *call)
-{
-    static ngx_str_t  text = ngx_string("NOT_FOUND");
-
-    (void) ngx_iot_mqtt_tb_send(call->session, NGX_IOT_MQTT_TB_ERROR,
-                                NGX_IOT_MQTT_TB_V1, NULL, &text);
-    ngx_iot_mqtt_end(call->session, NGX_IOT_MQTT_IMPLEMENTATION);
-
-    return NGX_IOT_MQTT_IMPLEMENTATION;
-}
-
-
-static ngx_int_t
-ngx_iot_mqtt_tb_software(ngx_iot_mqtt_tb_call_t *call)
-{
-    static ngx_str_t  text = ngx_string("NOT_FOUND");
-
-    (void) ngx_iot_mqtt_tb_send(call->session, NGX_IOT_MQTT_TB_ERROR,
-                                NGX_IOT_MQTT_TB_V2, NULL, &text);
-    ngx_iot_mqtt_end(call->session, NGX_IOT_MQTT_IMPLEMENTATION);
-
-    return NGX_IOT_MQTT_IMPLEMENTATION;
 }

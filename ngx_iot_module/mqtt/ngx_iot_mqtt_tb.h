@@ -98,6 +98,7 @@ struct ngx_iot_mqtt_tb_s {
     ngx_iot_device_wait_t    wait;        /* the device has changed */
     ngx_iot_mqtt_tb_peer_t  *peer;        /* with the first subscription */
     ngx_iot_mqtt_gw_t       *gw;          /* of a gateway */
+    uint32_t                 chunk[2];    /* size, of packages */
     uint16_t                 nwaiting;    /* requests without an answer */
     unsigned                 stale:1;     /* to be looked up again */
     ngx_iot_mqtt_tb_sub_t    subs[NGX_IOT_MQTT_TB_SUBJECTS];
@@ -201,6 +202,10 @@ ngx_int_t ngx_iot_mqtt_tb_send(ngx_iot_mqtt_session_t *s, ngx_uint_t subject,
 ngx_int_t ngx_iot_mqtt_tb_send_to(ngx_iot_mqtt_session_t *s, ngx_str_t *topic,
     ngx_str_t *payload, ngx_uint_t qos);
 
+/* The QoS to publish with: as granted, or 1. */
+ngx_uint_t ngx_iot_mqtt_tb_granted(ngx_iot_mqtt_tb_t *tb,
+    ngx_uint_t subject, ngx_uint_t form);
+
 void *ngx_iot_mqtt_tb_alloc(void *pool, size_t size);
 
 /* Decimal, signed, 32 bits: NGX_OK or NGX_DECLINED; number may be NULL. */
@@ -248,6 +253,12 @@ ngx_int_t ngx_iot_mqtt_tb_rpc_request(ngx_iot_mqtt_tb_call_t *call);
 /* Passes on the answer of a device; as on_publish(). */
 ngx_int_t ngx_iot_mqtt_tb_rpc_answer(ngx_iot_mqtt_tb_op_t *op,
     ngx_iot_device_t *device, int32_t id, ngx_str_t *body);
+
+
+/* --- ngx_iot_mqtt_tb_ota.c --- */
+
+ngx_int_t ngx_iot_mqtt_tb_firmware(ngx_iot_mqtt_tb_call_t *call);
+ngx_int_t ngx_iot_mqtt_tb_software(ngx_iot_mqtt_tb_call_t *call);
 
 
 /* --- ngx_iot_mqtt_tb_claim.c --- */

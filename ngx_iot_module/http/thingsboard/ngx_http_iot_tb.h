@@ -75,6 +75,11 @@ ngx_int_t ngx_http_iot_tb_attributes_save_device(ngx_http_iot_call_t *call);
 
 ngx_int_t ngx_http_iot_tb_setting_put(ngx_http_iot_call_t *call);
 
+/* the file of a package of firmware or software */
+
+ngx_int_t ngx_http_iot_tb_ota_upload(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_ota_download(ngx_http_iot_call_t *call);
+
 ngx_int_t ngx_http_iot_tb_not_implemented(ngx_http_iot_call_t *call);
 
 

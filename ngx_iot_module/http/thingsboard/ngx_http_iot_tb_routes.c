@@ -211,10 +211,10 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
 
     /* devices */
 
-    ngx_http_iot_tb_sql(POST, "device", TEN|CUS, "device_save", BODY),
+    ngx_http_iot_tb_sql(POST, "device", TEN|CUS, "device_save_told", BODY),
     ngx_http_iot_tb_both(POST, "device-with-credentials", TEN|CUS,
-                         "device_with_credentials", device_with_credentials,
-                         BODY),
+                         "device_with_credentials_told",
+                         device_with_credentials, BODY),
     ngx_http_iot_tb_sql(GET, "device/{id}", TEN|CUS, "device_get", READ),
     ngx_http_iot_tb_sql(GET, "device/info/{id}", TEN|CUS, "device_info_get",
                         READ),
@@ -258,13 +258,27 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_sql(DELETE, "customer/device/{name}/claim", TEN|CUS,
                         "device_reclaim", 0),
 
+    /* firmware and software */
+
+    ngx_http_iot_tb_sql(POST, "otaPackage", TEN, "ota_save", BODY),
+    ngx_http_iot_tb_c(POST, "otaPackage/{id}", TEN, ota_upload, RAW),
+    ngx_http_iot_tb_sql(GET, "otaPackage/{id}", TEN, "ota_info_get", READ),
+    ngx_http_iot_tb_sql(GET, "otaPackage/info/{id}", TEN|CUS, "ota_info_get",
+                        READ),
+    ngx_http_iot_tb_both(GET, "otaPackage/{id}/download", TEN, "ota_download",
+                         ota_download, READ),
+    ngx_http_iot_tb_sql(DELETE, "otaPackage/{id}", TEN, "ota_delete", 0),
+    ngx_http_iot_tb_sql(GET, "otaPackages", TEN|CUS, "ota_list", READ),
+    ngx_http_iot_tb_sql(GET, "otaPackages/{deviceProfileId}/{type}", TEN|CUS,
+                        "ota_list", READ),
+
     /* device profiles */
 
     ngx_http_iot_tb_sql(GET, "deviceProfile/{id}", TEN, "device_profile_get",
                         READ),
-    ngx_http_iot_tb_both(POST, "deviceProfile", TEN, "device_profile_save",
-                         device_profile_save,
-                        BODY),
+    ngx_http_iot_tb_both(POST, "deviceProfile", TEN,
+                         "device_profile_save_told", device_profile_save,
+                         BODY),
     ngx_http_iot_tb_sql(DELETE, "deviceProfile/{id}", TEN,
                         "device_profile_delete", 0),
     ngx_http_iot_tb_sql(POST, "deviceProfile/{id}/default", TEN,
@@ -592,8 +606,6 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/updates", SYS),
     ngx_http_iot_tb_501(ALL, "rule-engine/*", ANY),
     ngx_http_iot_tb_501(ALL, "edqs/*", ANY),
-    ngx_http_iot_tb_501(ALL, "otaPackage/*", ANY),
-    ngx_http_iot_tb_501(ALL, "otaPackages/*", ANY),
     ngx_http_iot_tb_501(ALL, "ruleChain/*", ANY),
     ngx_http_iot_tb_501(ALL, "ruleChains/*", ANY),
     ngx_http_iot_tb_501(ALL, "resource/*", ANY),
