@@ -77,6 +77,26 @@ my $device = (grep { $_->{state} eq '' } @answer)[0]{body};
 is((grep { $_->{state} eq '' } @answer), 1, 'one change of a version');
 is((grep { $_->{state} eq 'IO409' } @answer), 1, 'the other is a conflict');
 
+# a cap of something else, which is compared with a number that is kept
+
+$owner->do(q{UPDATE iot.tenant_profile
+                SET data = jsonb_set(data::jsonb,
+                           '{configuration,maxAssets}', '1')::json});
+
+@answer = race(map { ['asset_save', '{}', { name => $_ }] } qw(a b));
+
+is((grep { $_->{state} eq '' } @answer), 1, 'one asset was made');
+is((grep { $_->{state} eq 'IO403' } @answer), 1, 'the other was refused');
+
+# while a device is deleted, somebody makes a view of it
+
+@answer = race(['entity_view_save', '{}', { name => 'v', type => 't',
+        entityId => $device->{id} }],
+    ['device_delete', "{$device->{id}{id}}", {}]);
+
+is($answer[0]{state}, '', 'the view is there');
+is($answer[1]{state}, 'IO400', 'and so stays the device');
+
 # people become disconnected before the database goes away
 
 $_->disconnect for @worker, $owner;
@@ -94,36 +114,33 @@ sub connection {
 }
 
 
-# Both save before the first commits.
+# Both call before the first commits.  A call is [function, path, body]; a body
+# alone is that of a device to save.
 sub race {
-    my @body = @_;
-    my $call = 'SELECT tb.device_save(?, ?, ?, ?)';
+    my @call = map { ref($_) eq 'ARRAY' ? $_ : ['device_save', '{}', $_] } @_;
+    my ($first, $second) = map {
+        $worker[$_]->prepare("SELECT tb.$call[$_][0](?, ?, ?, ?)",
+            $_ ? { pg_async => PG_ASYNC } : {});
+    } 0, 1;
     my @answer;
 
     $worker[0]->begin_work;
-    $answer[0] = save($worker[0]->prepare($call), $body[0]);
+    $answer[0] = eval {
+        $first->execute($principal, $call[0][1], '{}',
+            encode_json($call[0][2]));
+        { state => '', body => decode_json(($first->fetchrow_array)[0]) };
+    } || { state => $first->state, text => $@ };
 
-    my $second = $worker[1]->prepare($call, { pg_async => PG_ASYNC });
-
-    $second->execute($principal, '{}', '{}', encode_json($body[1]));
+    $second->execute($principal, $call[1][1], '{}', encode_json($call[1][2]));
     select(undef, undef, undef, 0.3);
     ok(!$second->pg_ready, 'the second waits for the first');
     $worker[0]->commit;
 
     $answer[1] = eval {
         $second->pg_result;
-        { state => '', body => decode_json(($second->fetchrow_array)[0]) };
+        my ($body) = $second->fetchrow_array;
+        { state => '', body => defined $body ? decode_json($body) : undef };
     } || { state => $worker[1]->state, text => $@ };
 
     return @answer;
-}
-
-
-sub save {
-    my ($call, $body) = @_;
-
-    return eval {
-        $call->execute($principal, '{}', '{}', encode_json($body));
-        { state => '', body => decode_json(($call->fetchrow_array)[0]) };
-    } || { state => $call->state, text => $@ };
 }
