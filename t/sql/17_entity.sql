@@ -6,7 +6,7 @@
 
 BEGIN;
 
-SELECT plan(32);
+SELECT plan(47);
 
 \ir fixture/people.sql
 
@@ -92,6 +92,39 @@ SELECT is(pg_temp.refusal('b', 'entity_view_save', '{}', '{}',
                  pg_temp.id('d1')), 'nor viewed');
 
 
+-- texts are only texts, and not HTML
+
+SELECT is(pg_temp.api('a', v.fn, '{}', '{}', json_build_object(
+              'name', v.text, 'title', v.text, 'type', 't', 'entityId',
+              json_build_object('entityType', 'DEVICE',
+                                'id', pg_temp.id('d2')))) ->> 'name',
+          v.text, v.fn || ' keeps ' || v.text)
+  FROM (VALUES
+    ('asset_save', $q$'; DROP TABLE iot.asset; --$q$),
+    ('asset_profile_save', $q$\x27) OR 1=1 --$q$),
+    ('entity_view_save', $q$a' || (SELECT 'b') || '$q$),
+    ('dashboard_save', E'%s $1 \\" \r\nSet-Cookie: a=b')
+       ) v (fn, text);
+
+SELECT is(pg_temp.refusal('a', v.fn, '{}', '{}', json_build_object(
+              v.field, '<img src=x onerror=alert(1)>')),
+          format('400 bad_request: %s is malformed', v.field), v.fn)
+  FROM (VALUES ('asset_save', 'name'), ('asset_save', 'label'),
+               ('asset_profile_save', 'description'),
+               ('entity_view_save', 'type'), ('dashboard_save', 'title'),
+               ('relation_save', 'type')) v (fn, field);
+
+SELECT is((pg_temp.api('a', 'tenant_assets', '{}', json_build_object(
+               'pageSize', '5', 'page', '0', 'textSearch', v.text))
+               ->> 'totalElements')::integer, v.n, 'a search for ' || v.text)
+  FROM (VALUES ($q$'; DROP$q$, 1), ('%', 0), ('_', 0), ($q$\$q$, 0))
+       v (text, n);
+SELECT is(pg_temp.refusal('a', 'tenant_assets', '{}', '{"pageSize":"5",
+              "page":"0","sortProperty":"d.name; DROP TABLE iot.asset"}'),
+          '400 bad_request: Unsupported sort property ''d.name; DROP TABLE '
+          'iot.asset''!', 'an order is a name from a list');
+
+
 -- what is viewed stays; a customer leaves nothing behind; a tenant neither
 
 SELECT is(pg_temp.refusal('a', 'device_delete', ARRAY[pg_temp.id('d2')]),
@@ -112,7 +145,7 @@ SELECT is((SELECT count(*) FROM iot.dashboard_customer), 0::bigint,
 
 RESET ROLE;
 SELECT is((SELECT count(*) FROM iot.entity WHERE tenant_id
-              = pg_temp.id('A')::uuid AND entity_type <> 'USER'), 11::bigint,
+              = pg_temp.id('A')::uuid AND entity_type <> 'USER'), 16::bigint,
           'before the end');
 SET ROLE iot_app;
 SELECT pg_temp.api('sys', 'tenant_delete', ARRAY[pg_temp.id('A')])
