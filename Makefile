@@ -37,6 +37,7 @@ endif
 
 MODULE   := $(BUILD)/ngx_iot_module.so
 SECRET   := $(TOP)/build/iot-secret
+HELPER   := $(BUILD)/iot-helper
 
 # tests and iotctl take the module from here, whatever is installed
 export IOT_MODULE ?= $(MODULE)
@@ -70,7 +71,7 @@ deps:
 
 # --- the module and its tools ---
 
-build: module $(SECRET)
+build: module $(SECRET) $(HELPER)
 
 module: $(BUILD)/Makefile
 	@$(MAKE) --no-print-directory -f $(BUILD)/Makefile -C $(NGX_SRC) \
@@ -95,6 +96,33 @@ $(SECRET): $(TOP)/tools/iot-secret.c
 	$(CC) -g -O2 -Wall -Wextra -Werror -o $@ $< -lsodium
 
 
+# --- the helper: a program of its own, made of the codecs ---
+
+CODEC_SRC := $(wildcard $(TOP)/ngx_iot_module/codec/*.c)
+CODEC_OBJ := $(CODEC_SRC:$(TOP)/ngx_iot_module/codec/%.c=$(BUILD)/codec/%.o)
+CODEC_OPT := -g -O2 -W -Wall -Wpointer-arith -Wno-unused-parameter -Werror \
+             -Wmissing-prototypes -DNGX_IOT_STANDALONE=1 \
+             -I$(TOP)/ngx_iot_module/codec $(SAN_OPT)
+CODEC_LIB := -lsodium -lcbor -lcrypto -ljansson -loath -lm
+
+HELPER_SRC := $(wildcard $(TOP)/ngx_iot_module/helper/*.c)
+HELPER_OBJ := $(HELPER_SRC:$(TOP)/ngx_iot_module/helper/%.c=$(BUILD)/helper/%.o)
+HELPER_OPT := -g -O2 -W -Wall -Wpointer-arith -Werror -Wmissing-prototypes \
+              -D_GNU_SOURCE -DNGX_IOT_STANDALONE=1 \
+              -I$(TOP)/ngx_iot_module/codec \
+              -I$(shell pg_config --includedir 2>/dev/null) $(SAN_OPT)
+
+$(BUILD)/helper/%.o: $(TOP)/ngx_iot_module/helper/%.c \
+		$(wildcard $(TOP)/ngx_iot_module/helper/*.h) \
+		$(wildcard $(TOP)/ngx_iot_module/codec/*.h)
+	@mkdir -p $(@D)
+	@$(CC) $(HELPER_OPT) -c -o $@ $<
+
+$(HELPER): $(HELPER_OBJ) $(CODEC_OBJ)
+	@$(CC) $(SAN_OPT) -Wl,-z,relro -Wl,-z,now -o $@ $^ \
+		$(CODEC_LIB) -lcurl -lpq
+
+
 # --- an instance for trying out; IOT_DIR and IOT_..._PORT as for iotctl ---
 
 run: build
@@ -116,12 +144,6 @@ test: deps
 
 UNIT_SRC  := $(wildcard $(TOP)/t/unit/*_test.c)
 UNIT_BIN  := $(UNIT_SRC:$(TOP)/t/unit/%.c=$(BUILD)/unit/%)
-CODEC_SRC := $(wildcard $(TOP)/ngx_iot_module/codec/*.c)
-CODEC_OBJ := $(CODEC_SRC:$(TOP)/ngx_iot_module/codec/%.c=$(BUILD)/codec/%.o)
-CODEC_OPT := -g -O2 -W -Wall -Wpointer-arith -Wno-unused-parameter -Werror \
-             -Wmissing-prototypes -DNGX_IOT_STANDALONE=1 \
-             -I$(TOP)/ngx_iot_module/codec $(SAN_OPT)
-CODEC_LIB := -lsodium -lcbor -lcrypto -ljansson -loath -lm
 
 # the fuzz targets, to be run over their seeds only
 REPLAY    := $(patsubst $(TOP)/t/fuzz/%_fuzz.c,$(BUILD)/unit/fuzz/%,\

@@ -214,7 +214,6 @@ RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 DECLARE
-    o  CONSTANT json := COALESCE(iot.setting('jobs'), '{}');
     n  integer;
 BEGIN
     DELETE FROM iot.job
@@ -223,7 +222,8 @@ BEGIN
                  FROM iot.job j
                 WHERE j.state = 'COMPLETED'
                       AND j.finished_time < iot.now_ms() - 86400000::bigint
-                          * COALESCE((o ->> 'keepCompletedDays')::integer, 1)
+                          * (iot.setting_value(NULL, 'jobs.keepCompletedDays')
+                             #>> '{}')::integer
                 LIMIT slice));
 
     GET DIAGNOSTICS n = ROW_COUNT;
@@ -234,7 +234,8 @@ BEGIN
                  FROM iot.job j
                 WHERE j.state = 'FAILED'
                       AND j.finished_time < iot.now_ms() - 86400000::bigint
-                          * COALESCE((o ->> 'keepFailedDays')::bigint, 30)
+                          * (iot.setting_value(NULL, 'jobs.keepFailedDays')
+                             #>> '{}')::integer
                 LIMIT slice));
 
     DELETE FROM iot.helper h WHERE h.seen_at < iot.now_ms() - 86400000;

@@ -535,6 +535,29 @@ sub wait_log {
 }
 
 
+# a process of ours that ends with the test
+sub child {
+    my ($self, $pid) = @_;
+
+    push @{$self->{children}}, $pid;
+}
+
+
+# a job of the database; waits until it is over and returns its row
+sub job_over {
+    my ($self, $id, $seconds) = @_;
+    my $row;
+
+    $self->wait_for($seconds || 20, sub {
+        $row = $self->db->selectrow_hashref(
+            'SELECT * FROM iot.job WHERE id = ?', undef, $id);
+        return $row && $row->{state} =~ /^(?:COMPLETED|FAILED)$/;
+    });
+
+    return $row;
+}
+
+
 # --- the end ------------------------------------------------------------
 
 
@@ -545,6 +568,11 @@ sub shut_down {
 
     delete $live{"$self"};
     delete $self->{client};
+
+    for my $pid (@{delete $self->{children} || []}) {
+        kill('KILL', $pid);
+        waitpid($pid, 0);
+    }
 
     if ($self->{instance}) {
         @pids = grep { $_ } ($self->master_pid,
