@@ -19,6 +19,7 @@ SHAREDIR ?= /usr/share/ngx_iot
 LIBDIR   ?= /usr/lib/ngx_iot
 MODDIR   ?= /usr/lib/nginx/modules
 UNITDIR  ?= /lib/systemd/system
+SYSUSERSDIR ?= /usr/lib/sysusers.d
 
 CC_OPT   := -g -O2 -fPIC -Wformat -Werror=format-security \
             -Wmissing-prototypes -I$(shell pg_config --includedir 2>/dev/null)
@@ -233,10 +234,17 @@ install: build
 	install -m 755 tools/iotctl $(DESTDIR)$(BINDIR)/iotctl
 	install -m 644 tools/lib/IotCtl/*.pm $(DESTDIR)$(SHAREDIR)/lib/IotCtl/
 	install -m 755 $(SECRET) $(DESTDIR)$(LIBDIR)/iot-secret
+	install -m 755 $(HELPER) $(DESTDIR)$(LIBDIR)/iot-helper
 	install -m 644 conf/*.conf $(DESTDIR)$(SHAREDIR)/conf/
 	cp -R sql $(DESTDIR)$(SHAREDIR)/
-	chmod -R u=rwX,go=rX $(DESTDIR)$(SHAREDIR)/sql
+	cp -R conf/mail $(DESTDIR)$(SHAREDIR)/conf/
+	chmod -R u=rwX,go=rX $(DESTDIR)$(SHAREDIR)/sql \
+		$(DESTDIR)$(SHAREDIR)/conf/mail
 	install -m 644 conf/systemd/ngx-iot.service $(DESTDIR)$(UNITDIR)/
+	install -m 644 conf/systemd/iot-helper@.service $(DESTDIR)$(UNITDIR)/
+	install -d $(DESTDIR)$(SYSUSERSDIR)
+	install -m 644 conf/systemd/sysusers.conf \
+		$(DESTDIR)$(SYSUSERSDIR)/ngx_iot.conf
 	install -m 644 conf/systemd/nginx-iot.conf \
 		$(DESTDIR)/etc/systemd/system/nginx.service.d/iot.conf
 	@# a new file and a rename: nginx dies of a module overwritten in place

@@ -49,7 +49,7 @@ $i->exits(0, 'init', 'init', qr/The instance is made/);
 
 my %mode = ('secret.key' => 0600, credentials => 0600, env => 0600,
     'tls' => 0700, 'tls/server.key' => 0600, 'conf/nginx.conf' => 0600,
-    'run/pg' => 0750, 'log' => 0711, 'pg' => 0700);
+    'run/pg' => 0751, 'log' => 0711, 'pg' => 0700);
 
 for my $name (sort keys %mode) {
     is((stat($i->dir($name)))[2] & 07777, $mode{$name},

@@ -163,7 +163,7 @@ sub pids {
     my ($self) = @_;
     my @pids;
 
-    for my $file ('run/nginx.pid', 'pg/postmaster.pid') {
+    for my $file ('run/nginx.pid', 'pg/postmaster.pid', 'run/helper/1.pid') {
         my $text = read_file($self->dir($file));
         push @pids, $1 if defined $text && $text =~ /^(\d+)/ && alive($1);
     }

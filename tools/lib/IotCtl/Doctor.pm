@@ -7,6 +7,7 @@ package IotCtl::Doctor;
 use strict;
 use warnings;
 
+use IotCtl::Helper ();
 use IotCtl::Instance ();
 use IotCtl::Nginx ();
 use IotCtl::Postgres ();
@@ -25,6 +26,7 @@ our @checks = (
     [nginx       => \&check_nginx],
     [ports       => \&check_ports],
     [readiness   => \&check_ready],
+    [helper      => \&check_helper],
 );
 
 
@@ -153,6 +155,56 @@ sub check_key {
         if (stat($path))[2] & 0077;
 
     $add->('ok', $path);
+}
+
+
+sub check_helper {
+    my ($instance, $add) = @_;
+    my $program = IotCtl::Helper::program($instance, 1);
+    my $key = $instance->dir('helper.key');
+    my $public = $instance->dir('helper.pub');
+    my $text = read_file($key);
+
+    return $add->('FAIL', "$key is missing: restore it from a backup, or "
+        . '"iotctl init" makes another and passwords are to be set again')
+        unless defined $text;
+
+    return $add->('FAIL', "$key may be read by others: chmod 600 it")
+        if (stat($key))[2] & 0077;
+
+    my (undef, $own) = run_program([$instance->secret_program, 'public'],
+        input => $text);
+
+    return $add->('FAIL', "$public is not of $key: remove it, and "
+        . '"iotctl init" makes it again')
+        if $own eq '' || $own ne (read_file($public) || '');
+
+    return $add->('FAIL', 'iot-helper is not built: "make build"')
+        unless defined $program;
+
+    return $add->('ok', $program) unless IotCtl::Nginx::pid($instance);
+
+    my $wanted = () = IotCtl::Helper::numbers($instance);
+    my @pids = IotCtl::Helper::pids($instance);
+
+    return $add->('warn', 'IOT_HELPERS is 0: another machine sends mail')
+        if !$wanted;
+    return $add->('FAIL', 'does not run: "iotctl start"; its messages are in '
+        . $instance->dir('log/helper.log')) if @pids < $wanted;
+
+    my $state = $instance->{doctor_state};
+    return unless $state && $state->{reachable} && $state->{schema};
+
+    my ($alive, $failed) = split(/\t/, $instance->sql(
+        "SELECT iot.helper_alive(), count(*) FROM iot.job "
+        . "WHERE state = 'FAILED';\n"));
+
+    return $add->('FAIL', 'runs and does not reach the database; see '
+        . $instance->dir('log/helper.log')) if $alive ne 't';
+    return $add->('warn', "runs; $failed jobs were given up: GET /api/jobs")
+        if $failed;
+
+    $add->('ok', 'process ' . join(', ', @pids));
 }
 
 

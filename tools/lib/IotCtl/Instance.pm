@@ -33,6 +33,8 @@ our @settings = (
     [IOT_DATABASE        => ''],
     [IOT_WORKER_DATABASE => ''],
     [IOT_READ_DATABASE   => ''],
+    [IOT_HELPER_DATABASE => ''],
+    [IOT_HELPERS         => 1],
     [IOT_MODULE          => ''],
 );
 
@@ -108,6 +110,7 @@ sub load {
 
     my %form = (
         IOT_WORKERS   => [qr/^(auto|[1-9]\d{0,2})\z/, '"auto" or a number'],
+        IOT_HELPERS   => [qr/^\d{1,2}\z/, 'a number from 0 to 99'],
         IOT_ZONE      => [qr/^[1-9]\d{0,6}[km]?\z/, 'a size such as 16m'],
         IOT_LOG_LEVEL => [qr/^(debug|info|notice|warn|error|crit)\z/,
             'one of debug, info, notice, warn, error, crit'],
@@ -196,6 +199,20 @@ sub helper_user {
 }
 
 
+# Where the sockets of the helpers are, which nginx names in a URL: a short
+# path without blanks and colons.
+sub helper_dir {
+    my ($self) = @_;
+    my $dir = $self->dir('run/helper');
+
+    return $dir if $dir =~ m{^[\w/.,+=\@-]+\z}
+        && length("$dir/99.sock") <= SOCKET_PATH;
+
+    return '/tmp/ngx_iot-'
+        . substr(Digest::SHA::sha256_hex($self->{dir}), 0, 16) . '-helper';
+}
+
+
 sub database_user {
     return am_root() ? 'postgres' : undef;
 }
@@ -226,7 +243,8 @@ sub postgres {
         log     => $self->dir('log/postgresql.log'),
         owner   => $self->database_user,
         group   => $self->worker_user,
-        workers => [scalar(getpwuid($>)), $self->worker_user]);
+        workers => [scalar(getpwuid($>)), $self->worker_user],
+        helpers => [scalar(getpwuid($>)), $self->helper_user]);
 }
 
 
@@ -255,6 +273,19 @@ sub conninfo_worker {
     return $self->private
         ? $self->postgres->conninfo('iot_worker', 'iot')
             . ' application_name=ngx_iot'
+        : $self->{value}{IOT_DATABASE};
+}
+
+
+# of the helpers, who are members of iot_job
+sub conninfo_helper {
+    my ($self) = @_;
+    my $text = $self->{value}{IOT_HELPER_DATABASE};
+
+    return $text if $text ne '';
+    return $self->private
+        ? $self->postgres->conninfo('iot_helper', 'iot')
+            . ' application_name=iot-helper'
         : $self->{value}{IOT_DATABASE};
 }
 
@@ -400,7 +431,7 @@ sub make_dirs {
     # walked through, not listed, by the users of the server and the workers
     IotCtl::Postgres::make_dir($self->dir, 0755);
     IotCtl::Postgres::make_dir($self->dir($_), 0755)
-        for qw(conf main.d iot.d http.d server.d stream.d);
+        for qw(conf main.d iot.d http.d server.d stream.d mail);
     IotCtl::Postgres::make_dir($self->dir($_), 0711) for qw(run log tmp);
     IotCtl::Postgres::make_dir($self->dir('tls'), 0700);
 }

@@ -92,6 +92,7 @@ sub variables {
         ZONE        => $instance->value('IOT_ZONE'),
         HTTP        => listener($instance, 'HTTP', ''),
         HTTPS       => listener($instance, 'HTTPS', ' ssl http2'),
+        HELPERS     => $instance->helper_dir,
         MQTT        => listener($instance, 'MQTT', ''),
         MQTTS       => listener($instance, 'MQTTS', ' ssl'),
         NATIVE      => listener($instance, 'NATIVE', ''),

@@ -144,6 +144,10 @@ sub configure {
         $text .= sprintf("iot    \"%s\"  iot_worker\n", $user);
     }
 
+    for my $user (grep { defined && !$seen{$_}++ } @{$self->{helpers} || []}) {
+        $text .= sprintf("iot    \"%s\"  iot_helper\n", $user);
+    }
+
     $self->put('pg_ident.conf', $text);
 }
 
@@ -181,7 +185,10 @@ sub start {
     }
 
     give($self->{log}, $self->{owner});
-    make_dir($self->{socket}, 0750, $self->{owner}, $self->{group});
+
+    # the users of the helpers walk through it; who is who the server asks
+    # the kernel
+    make_dir($self->{socket}, 0751, $self->{owner}, $self->{group});
     $self->configure;
 
     my ($code, $out, $err) = run_program(
