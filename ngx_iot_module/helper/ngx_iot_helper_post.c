@@ -69,9 +69,10 @@ ngx_iot_helper_ses(ngx_iot_helper_job_t *job, ngx_iot_helper_letter_t *letter)
                      "Content", "Raw", "Data", data);
 
     (void) snprintf(url, sizeof(url),
-                    base ? "%s%s/v2/email/outbound-emails"
-                         : "https://email.%s.%s/v2/email/outbound-emails",
-                    base ? base : region, base ? "" : "amazonaws.com");
+                    base ? "%s/v2/%s/outbound-emails"
+                         : "https://%2$s.%1$s.amazonaws.com/v2/%2$s/"
+                           "outbound-emails",
+                    base ? base : region, "email");
 
     if (ngx_iot_helper_post(job, url, body) != NGX_AGAIN) {
         return NGX_OK;

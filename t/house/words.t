@@ -28,12 +28,13 @@ my @words = (
 
 # hosts that may be named
 my $hosts = qr{
-    ^(?:localhost | [\d.]+ | \[[\da-f:]+\]
+    ^(?:localhost | unix | [\d.]+ | \[[\da-f:]+\]
       | (?:[\w-]+\.)*(?:example|test|invalid|localhost)
       | (?:[\w-]+\.)*example\.(?:org|com|net)
       | (?:[\w-]+\.)*(?:nginx\.org|postgresql\.org|rfc-editor\.org|ietf\.org
             |oasis-open\.org|thingsboard\.io|thingsboard\.org|w3\.org
-            |json-schema\.org|debian\.org|iana\.org|unicode\.org))$
+            |json-schema\.org|sendgrid\.com|debian\.org|iana\.org
+            |unicode\.org))$
 }xi;
 
 my @files = files(qr/./);

@@ -35,7 +35,7 @@ ok(defined $i->login('TENANT'), 'a login');
 
 my @pids = $i->pids;
 
-is(scalar(@pids), 2, 'nginx and PostgreSQL run');
+is(scalar(@pids), 3, 'nginx, PostgreSQL and a helper run');
 is((stat("/proc/$_"))[4], $uid, "process $_ is the user's")
     for @pids, IotCtl::Nginx::children($pids[0]);
 
