@@ -11,6 +11,7 @@
 #include "../core/ngx_iot_metrics.h"
 #include "ngx_http_iot_module.h"
 #include "ngx_http_iot_rate.h"
+#include "ngx_http_iot_wait.h"
 
 
 static ngx_http_iot_call_t *ngx_http_iot_call_create(ngx_http_request_t *r);
@@ -676,6 +677,10 @@ ngx_http_iot_call_sql_done(ngx_iot_db_call_t *db)
     db->result = NULL;
 
     ngx_http_iot_answer_publish(res, call->pool, call->log);
+
+    if (ngx_http_iot_wait(call, res) != NGX_DECLINED) {
+        return;
+    }
 
     (void) ngx_http_iot_call_result(call, res);
 }

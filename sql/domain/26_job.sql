@@ -114,6 +114,28 @@ END
 $$;
 
 
+-- What a waiting request asks for: the outcome; NULL: it is not over; "none":
+-- no helper lives, and the job is taken back unless somebody else counts on
+-- it.
+
+CREATE OR REPLACE FUNCTION iot.job_wait(job uuid) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
+AS $$
+DECLARE
+    outcome  json := iot.job_outcome(job);
+BEGIN
+    IF outcome IS NOT NULL OR iot.helper_alive() THEN
+        RETURN outcome;
+    END IF;
+
+    DELETE FROM iot.job j
+     WHERE j.id = job_wait.job AND j.state = 'QUEUED' AND j.dedupe IS NULL;
+
+    RETURN '"none"'::json;
+END
+$$;
+
+
 -- Is there a helper that lives?
 
 CREATE OR REPLACE FUNCTION iot.helper_alive() RETURNS boolean
@@ -208,5 +230,7 @@ $$;
 
 SELECT iot.definer('iot.job_add',
     'who asks may have no tenant yet');
+SELECT iot.definer('iot.job_wait',
+    'called for a job that the endpoint itself has made');
 SELECT iot.definer('iot.job_outcome',
     'called for a job that the endpoint itself has made');

@@ -97,7 +97,11 @@ SELECT is_empty($$
                = 'iot.principal, text[], json, json'
            AND f.proname NOT IN (SELECT function FROM route)
            AND f.proname || '_told' NOT IN (SELECT function FROM route)
-$$, 'each endpoint has a route, or one that tells what it has changed');
+           AND NOT EXISTS (SELECT FROM pg_proc g
+                            WHERE g.pronamespace = 'tb'::regnamespace
+                                  AND position('''tb.' || f.proname
+                                               || '''' IN g.prosrc) > 0)
+$$, 'each endpoint has a route, or another function names it');
 
 
 SELECT * FROM finish();

@@ -80,6 +80,10 @@ ngx_int_t ngx_http_iot_tb_setting_put(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_ota_upload(ngx_http_iot_call_t *call);
 ngx_int_t ngx_http_iot_tb_ota_download(ngx_http_iot_call_t *call);
 
+/* the settings of mail: passwords are sealed, then SQL goes on */
+
+ngx_int_t ngx_http_iot_tb_mail_settings(ngx_http_iot_call_t *call);
+
 ngx_int_t ngx_http_iot_tb_not_implemented(ngx_http_iot_call_t *call);
 
 

@@ -572,8 +572,10 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
 
     ngx_http_iot_tb_sql(GET, "admin/settings/{key}", SYS, "admin_settings_get",
                         READ),
-    ngx_http_iot_tb_sql(POST, "admin/settings", SYS, "admin_settings_save",
-                        BODY),
+    ngx_http_iot_tb_both(POST, "admin/settings", SYS, "admin_settings_save",
+                         mail_settings, BODY),
+    ngx_http_iot_tb_both(POST, "admin/settings/testMail", SYS,
+                         "admin_settings_test", mail_settings, BODY),
     ngx_http_iot_tb_sql(GET, "admin/securitySettings", SYS,
                         "security_settings_get", READ),
     ngx_http_iot_tb_sql(POST, "admin/securitySettings", SYS,
@@ -600,7 +602,6 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     /* not yet */
 
     ngx_http_iot_tb_501(ALL, "noauth/*", PUB),
-    ngx_http_iot_tb_501(NGX_HTTP_POST, "admin/settings/testMail", SYS),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/featuresInfo", SYS),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/systemInfo", SYS),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/updates", SYS),

@@ -15,7 +15,8 @@ AS $$
         'key', s.name,
         'jsonValue',
             CASE s.name
-            WHEN 'mail' THEN (s.value::jsonb - 'password')::json
+            WHEN 'mail' THEN (s.value::jsonb - 'password'
+                              - 'proxyPassword')::json
             ELSE s.value END)
 $$;
 
@@ -43,8 +44,116 @@ END
 $$;
 
 
--- The settings with an endpoint of their own are not written here.  Those of
--- mail hold a password, which only a sealed column may.
+-- The settings of mail as they are stored: passwords are sealed already, and
+-- those that are not given stay.  Numbers and booleans may be strings.
+
+CREATE OR REPLACE FUNCTION tb.mail_settings_in(value json) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    v     jsonb := value::jsonb;
+    old   jsonb := COALESCE(iot.setting('mail')::jsonb, '{}');
+    name  text;
+BEGIN
+    PERFORM iot.setting_int(v, 'smtpPort', 1, 65535);
+    PERFORM iot.setting_int(v, 'timeout', 100, 600000);
+
+    IF COALESCE(v ->> 'smtpProtocol', 'smtp') NOT IN ('smtp', 'smtps') THEN
+        PERFORM iot.fail_request('smtpProtocol must be smtp or smtps');
+    END IF;
+
+    IF COALESCE(v ->> 'smtpHost', '') !~ '^[^[:space:][:cntrl:]/@?#%\\]*$'
+       OR length(v ->> 'smtpHost') > 255
+    THEN
+        PERFORM iot.fail_request('smtpHost is malformed!');
+    END IF;
+
+    IF COALESCE(v ->> 'mailFrom', 'x@y') !~
+           '^([^<>[:cntrl:]]*<)?[^@<>,;[:space:][:cntrl:]]+'
+           '@[^@<>,;[:space:][:cntrl:]]+>?$'
+       OR length(v ->> 'mailFrom') > 320
+    THEN
+        PERFORM iot.fail_request('mailFrom is malformed!');
+    END IF;
+
+    FOREACH name IN ARRAY ARRAY['password', 'proxyPassword'] LOOP
+        CONTINUE WHEN COALESCE(v ->> name, '') <> '';
+
+        v := v - name;
+
+        IF old ? name THEN
+            v := v || jsonb_build_object(name, old -> name);
+        END IF;
+    END LOOP;
+
+    RETURN v;
+END
+$$;
+
+
+-- A mail to the caller by these settings, which are not stored.  The answer
+-- comes when a helper has tried it.
+
+CREATE OR REPLACE FUNCTION tb.admin_settings_test(p iot.principal,
+    path text[], query json, body json) RETURNS iot.answer
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    value  json;
+    job    uuid;
+BEGIN
+    PERFORM iot.enter(p);
+    PERFORM iot.need_role(p, 'SYS_ADMIN');
+    PERFORM tb.need_object(body);
+
+    value := tb.object(body, 'jsonValue');
+
+    IF tb.text(body, 'key') IS DISTINCT FROM 'mail' OR value IS NULL THEN
+        PERFORM iot.fail_request('Mail settings should be specified!');
+    END IF;
+
+    job := iot.job_add(NULL, 'mail',
+        jsonb_build_object('template', 'test-mail',
+                           'recipient', (SELECT u.email FROM iot.users u
+                                          WHERE u.id = p.user_id),
+                           'vars', '{}'::jsonb,
+                           'mail', tb.mail_settings_in(value)),
+        NULL, '0');
+
+    RETURN ROW(200, json_build_object('@wait', job,
+                                      '@then', 'tb.admin_settings_test_after',
+                                      '@timeout', '60000'),
+               NULL)::iot.answer;
+END
+$$;
+
+
+CREATE OR REPLACE FUNCTION tb.admin_settings_test_after(p iot.principal,
+    path text[], query json, body json) RETURNS json
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM iot.enter(p);
+
+    CASE body #>> '{job,state}'
+    WHEN 'done' THEN
+        RETURN NULL;
+
+    WHEN 'timeout' THEN
+        PERFORM iot.fail(500, 'general',
+            'Unable to send mail: the mail server does not answer');
+
+    ELSE
+        PERFORM iot.fail(500, 'general',
+            'Unable to send mail: ' || COALESCE(body #>> '{job,error}', '?'));
+    END CASE;
+
+    RETURN NULL;
+END
+$$;
+
+
+-- The settings with an endpoint of their own are not written here.
 
 CREATE OR REPLACE FUNCTION tb.admin_settings_save(p iot.principal,
     path text[], query json, body json) RETURNS json
@@ -75,8 +184,7 @@ BEGIN
             format('Settings ''%s'' can''t be changed here!', key));
 
     WHEN 'mail' THEN
-        PERFORM iot.fail(501, 'not_implemented',
-                         'Mail settings are not supported yet!');
+        value := tb.mail_settings_in(value)::json;
 
     WHEN 'general' THEN
         IF value ->> 'baseUrl' !~ '^https?://[^[:space:]"<>\\]{1,255}$' THEN
