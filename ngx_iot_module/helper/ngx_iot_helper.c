@@ -228,10 +228,6 @@ ngx_iot_helper_timeout(ngx_iot_helper_t *helper)
     now = ngx_iot_helper_now();
     end = now + 1000;
 
-    if (ngx_iot_helper_stepping(helper)) {
-        return 0;
-    }
-
     switch (helper->db_state) {
 
     case NGX_IOT_HELPER_DB_UP:

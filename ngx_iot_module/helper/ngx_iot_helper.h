@@ -42,15 +42,13 @@ typedef enum {
 
 /*
  * A kind of job.  start() begins it: NGX_OK: it is over already, outcome and
- * error are set; NGX_AGAIN: a transfer goes on (job->easy), or step() is to
- * be called again and again until it says NGX_OK.  done() looks at a transfer
- * that has ended.
+ * error are set; NGX_AGAIN: a transfer goes on (job->easy).  done() looks at a
+ * transfer that has ended.
  */
 
 typedef struct {
     const char                 *name;
     ngx_int_t                 (*start)(ngx_iot_helper_job_t *job);
-    ngx_int_t                 (*step)(ngx_iot_helper_job_t *job);
     void                      (*done)(ngx_iot_helper_job_t *job,
                                       CURLcode code);
 } ngx_iot_helper_kind_t;
@@ -83,6 +81,7 @@ struct ngx_iot_helper_job_s {
     json_t                         *answer_headers;
     size_t                          sent;
     size_t                          answer_max;
+    int                             fd;           /* of the transfer, or -1 */
     char                            curl_error[CURL_ERROR_SIZE];
     char                            line[256];    /* of refusal */
 

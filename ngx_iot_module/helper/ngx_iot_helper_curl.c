@@ -23,6 +23,7 @@ static size_t ngx_iot_helper_curl_line(char *p, size_t size, size_t n,
     void *data);
 static curl_socket_t ngx_iot_helper_curl_socket(void *data,
     curlsocktype purpose, struct curl_sockaddr *address);
+static int ngx_iot_helper_curl_close(void *data, curl_socket_t fd);
 static ngx_uint_t ngx_iot_helper_private(const struct sockaddr *sa);
 static ngx_uint_t ngx_iot_helper_private4(uint32_t address);
 
@@ -102,6 +103,9 @@ ngx_iot_helper_curl(ngx_iot_helper_job_t *job, const char *url,
     curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION,
                      ngx_iot_helper_curl_socket);
     curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, job);
+    curl_easy_setopt(c, CURLOPT_CLOSESOCKETFUNCTION,
+                     ngx_iot_helper_curl_close);
+    curl_easy_setopt(c, CURLOPT_CLOSESOCKETDATA, job);
 
     if (job->helper->ca_file) {
         curl_easy_setopt(c, CURLOPT_CAINFO, job->helper->ca_file);
@@ -280,8 +284,23 @@ ngx_iot_helper_curl_socket(void *data, curlsocktype purpose,
         return CURL_SOCKET_BAD;
     }
 
-    return socket(address->family, address->socktype | SOCK_CLOEXEC,
-                  address->protocol);
+    job->fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
+                     address->protocol);
+
+    return job->fd;
+}
+
+
+static int
+ngx_iot_helper_curl_close(void *data, curl_socket_t fd)
+{
+    ngx_iot_helper_job_t *job = data;
+
+    if (job->fd == fd) {
+        job->fd = -1;
+    }
+
+    return close(fd);
 }
 
 

@@ -53,7 +53,6 @@ static void ngx_iot_helper_http_result(ngx_iot_helper_job_t *job,
 const ngx_iot_helper_kind_t  ngx_iot_helper_http_kind = {
     "http",
     ngx_iot_helper_http_start,
-    NULL,
     ngx_iot_helper_http_done
 };
 
@@ -61,7 +60,6 @@ const ngx_iot_helper_kind_t  ngx_iot_helper_http_kind = {
 const ngx_iot_helper_kind_t  ngx_iot_helper_webhook_kind = {
     "webhook",
     ngx_iot_helper_webhook_start,
-    NULL,
     ngx_iot_helper_webhook_done
 };
 

@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "ngx_iot_helper_db.h"
 #include "ngx_iot_helper_job.h"
@@ -26,8 +27,7 @@ static int64_t ngx_iot_helper_next(ngx_iot_helper_t *helper);
 static const ngx_iot_helper_kind_t *const  ngx_iot_helper_all[] = {
     &ngx_iot_helper_mail_kind,
     &ngx_iot_helper_http_kind,
-    &ngx_iot_helper_webhook_kind,
-    &ngx_iot_helper_tenant_kind
+    &ngx_iot_helper_webhook_kind
 };
 
 #define NGX_IOT_HELPER_KINDS                                                  \
@@ -151,6 +151,7 @@ ngx_iot_helper_begin(ngx_iot_helper_t *helper, PGresult *res, int row)
     }
 
     job->helper = helper;
+    job->fd = -1;
     (void) snprintf(job->id, sizeof(job->id), "%s", PQgetvalue(res, row, 0));
     (void) snprintf(job->tenant, sizeof(job->tenant), "%s",
                     PQgetvalue(res, row, 1));
@@ -251,12 +252,6 @@ ngx_iot_helper_jobs(ngx_iot_helper_t *helper)
     ngx_iot_helper_job_t  *job, **link;
 
     ngx_iot_helper_transfers(helper);
-
-    for (job = helper->jobs; job; job = job->next) {
-        if (!job->over && job->kind->step && job->kind->step(job) == NGX_OK) {
-            ngx_iot_helper_over(job);
-        }
-    }
 
     link = &helper->jobs;
 
@@ -403,25 +398,17 @@ ngx_iot_helper_give_back(ngx_iot_helper_t *helper)
 
     for (job = helper->jobs; job; job = job->next) {
         if (!job->over) {
+
+            /* libcurl would say good-bye and wait for an answer */
+
+            if (job->fd != -1) {
+                (void) shutdown(job->fd, SHUT_RDWR);
+            }
+
             ngx_iot_helper_end(job, NGX_IOT_HELPER_BACK, "the helper ends");
             ngx_iot_helper_over(job);
         }
     }
-}
-
-
-ngx_uint_t
-ngx_iot_helper_stepping(ngx_iot_helper_t *helper)
-{
-    ngx_iot_helper_job_t  *job;
-
-    for (job = helper->jobs; job; job = job->next) {
-        if (!job->over && job->kind->step) {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 

@@ -14,14 +14,11 @@
 /* takes as many jobs as there is room for */
 void ngx_iot_helper_claim(ngx_iot_helper_t *helper);
 
-/* moves transfers and steps, and tells the database what is over */
+/* moves transfers, and tells the database what is over */
 void ngx_iot_helper_jobs(ngx_iot_helper_t *helper);
 
 /* gives back what is not over; at the end of a drain */
 void ngx_iot_helper_give_back(ngx_iot_helper_t *helper);
-
-/* is there a job whose step() wants to be called again? */
-ngx_uint_t ngx_iot_helper_stepping(ngx_iot_helper_t *helper);
 
 
 /* what a kind says about a job; printf(3) for job->error */
@@ -43,7 +40,6 @@ const char *ngx_iot_helper_open(ngx_iot_helper_job_t *job, const char *text,
 extern const ngx_iot_helper_kind_t  ngx_iot_helper_mail_kind;
 extern const ngx_iot_helper_kind_t  ngx_iot_helper_http_kind;
 extern const ngx_iot_helper_kind_t  ngx_iot_helper_webhook_kind;
-extern const ngx_iot_helper_kind_t  ngx_iot_helper_tenant_kind;
 
 
 #endif /* _NGX_IOT_HELPER_JOB_H_INCLUDED_ */

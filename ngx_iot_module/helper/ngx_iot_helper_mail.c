@@ -27,7 +27,6 @@ static void ngx_iot_helper_mail_done(ngx_iot_helper_job_t *job,
 const ngx_iot_helper_kind_t  ngx_iot_helper_mail_kind = {
     "mail",
     ngx_iot_helper_mail_start,
-    NULL,
     ngx_iot_helper_mail_done
 };
 

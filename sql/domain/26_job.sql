@@ -65,7 +65,6 @@ BEGIN
     RETURN left(CASE kind
                 WHEN 'mail' THEN concat_ws(' ', payload ->> 'template', 'to',
                                            payload ->> 'recipient')
-                WHEN 'tenant_delete' THEN payload ->> 'title'
                 ELSE concat_ws(' ', payload ->> 'method',
                                substring(payload ->> 'url'
                                          FROM '^[a-z]+://[^/?#]*'))

@@ -98,8 +98,8 @@ SELECT is(pg_temp.refusal(v.who, 'admin_settings_save', '{}', '{}',
         '''jwt'' can''t be changed here!'),
     ('sys', '{"key":"general","jsonValue":{"baseUrl":"javascript:x"}}',
         '400 bad_request: Base URL is malformed!'),
-    ('sys', '{"key":"mail","jsonValue":{"password":"x"}}',
-        '501 not_implemented: Mail settings are not supported yet!'))
+    ('sys', '{"key":"mail","jsonValue":{"smtpHost":"a b"}}',
+        '400 bad_request: smtpHost is malformed!'))
        v (who, body, text);
 SELECT is(pg_temp.api('sys', 'admin_settings_save', '{}', '{}',
               '{"key":"general","jsonValue":{"baseUrl":"https://example.org",

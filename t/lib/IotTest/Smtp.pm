@@ -12,7 +12,8 @@ package IotTest::Smtp;
 #
 # Modes: accept; refuse (550 to the recipient), busy (451 to the recipient),
 # cut (goes away within DATA), late (goes away after the last dot, before its
-# answer), slow (silent after the greeting), spam (550 to the mail itself).
+# answer), hold (waits after the last dot until the mode changes), slow
+# (silent after the greeting), spam (550 to the mail itself).
 
 use strict;
 use warnings;
@@ -220,6 +221,11 @@ sub talk {
                 $mail{data} .= $text;
                 return if $mode eq 'cut';
             }
+
+            # until told otherwise
+            select(undef, undef, undef, 0.02)
+                while $mode eq 'hold' && -e "$self->{dir}/mode"
+                && read_file("$self->{dir}/mode") eq 'hold';
 
             if ($mode eq 'spam') {
                 $say->('550 5.7.1 We do not want this');
