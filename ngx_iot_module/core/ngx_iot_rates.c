@@ -221,6 +221,13 @@ ngx_iot_rates_hold(ngx_iot_rates_t *rates)
 
 
 void
+ngx_iot_rates_keep(ngx_iot_rates_t *rates)
+{
+    ngx_iot_rates_hold(rates);
+}
+
+
+void
 ngx_iot_rates_release(ngx_iot_rates_t *rates)
 {
     if (--rates->refs == 0) {
@@ -357,6 +364,7 @@ ngx_iot_rates_fill(ngx_iot_rates_t *rates, PGresult *res)
     ngx_memzero(rates->transport, sizeof(rates->transport));
 
     rates->limited = 0;
+    rates->disabled = 0;
     rates->expires = 0;
 
     id.data = rates->id;
@@ -381,6 +389,13 @@ ngx_iot_rates_fill(ngx_iot_rates_t *rates, PGresult *res)
         name.len = PQgetlength(res, i, 1);
         text.data = (u_char *) PQgetvalue(res, i, 2);
         text.len = PQgetlength(res, i, 2);
+
+        if (name.len == sizeof("disabled") - 1
+            && ngx_strncmp(name.data, "disabled", name.len) == 0)
+        {
+            rates->disabled = 1;
+            continue;
+        }
 
         ngx_iot_rates_set(rates, &name, &text);
     }

@@ -52,9 +52,16 @@ typedef struct {
     ngx_uint_t          nrules;
     ngx_uint_t          rules_epoch;
 
+    /* used since the numbers were last told to the database, and told now */
+    ngx_queue_t         usage;
+    ngx_uint_t          used[NGX_IOT_RATES_KINDS];
+    ngx_uint_t          told[NGX_IOT_RATES_KINDS];
+
     u_char              id[36];
 
     unsigned            limited:1;      /* some transport rate is */
+    unsigned            disabled:1;     /* nothing is left of this month */
+    unsigned            counted:1;      /* in the queue of usage */
     unsigned            loading:1;
 } ngx_iot_rates_t;
 
@@ -85,6 +92,9 @@ ngx_int_t ngx_iot_rates_find(u_char *tenant, ngx_iot_rates_t **rates,
 
 void ngx_iot_rates_unwait(ngx_iot_rates_wait_t *wait);
 void ngx_iot_rates_release(ngx_iot_rates_t *rates);
+
+/* Hold an entry once more. */
+void ngx_iot_rates_keep(ngx_iot_rates_t *rates);
 
 /* Once more, of who holds it already. */
 void ngx_iot_rates_hold(ngx_iot_rates_t *rates);

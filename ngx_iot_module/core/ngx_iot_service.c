@@ -20,6 +20,7 @@
 #include "ngx_iot_service.h"
 #include "ngx_iot_settings.h"
 #include "ngx_iot_slot.h"
+#include "ngx_iot_usage.h"
 #include "ngx_iot_zone.h"
 
 
@@ -38,6 +39,8 @@ ngx_iot_service_t  ngx_iot_services[] = {
     { "count", ngx_iot_count_init_process, NULL },
 
     { "rates", ngx_iot_rates_init_process, NULL },
+
+    { "usage", ngx_iot_usage_init_process, NULL },
 
     { "password", ngx_iot_password_init_process,
       ngx_iot_password_exit_process },

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 
 #include "../core/ngx_iot_metrics.h"
+#include "../core/ngx_iot_usage.h"
 #include "ngx_iot_device_rate.h"
 
 
@@ -41,7 +42,15 @@ ngx_iot_device_rate(ngx_iot_device_t *device, ngx_uint_t messages,
 
     ngx_iot_rates_refresh(device->rates);
 
+    if (device->rates->disabled) {
+        ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
+                      "tenant %*s has used up its messages of the month",
+                      (size_t) NGX_IOT_UUID_TEXT, device->tenant);
+        return NGX_BUSY;
+    }
+
     if (!device->rates->limited) {
+        ngx_iot_usage_count(device->rates, messages, points);
         return NGX_OK;
     }
 
@@ -61,6 +70,8 @@ ngx_iot_device_rate(ngx_iot_device_t *device, ngx_uint_t messages,
         ngx_iot_device_rate_give(device, owner, n, NGX_IOT_RATES_KINDS);
         return NGX_BUSY;
     }
+
+    ngx_iot_usage_count(device->rates, messages, points);
 
     return NGX_OK;
 }

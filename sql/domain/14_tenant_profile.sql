@@ -226,6 +226,7 @@ BEGIN
 
         PERFORM iot.audit(p, 'TENANT_PROFILE', r.id, r.name, 'UPDATED');
         PERFORM pg_notify('iot', 'tenant_profile ' || r.id);
+        PERFORM iot.usage_review(r.id);
     END IF;
 
     RETURN r;

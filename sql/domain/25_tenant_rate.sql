@@ -7,8 +7,9 @@ DELETE FROM iot.definer_function AS f WHERE f.name = 'iot.tenant_rest_limits';
 
 -- The rates that the profile of a tenant sets, by the names they have in its
 -- configuration: texts like '100:1,2000:60'.  Without any there is one row
--- that has only the profile.  Behind them, named like the setting and in their
--- order, the rules about topics.
+-- that has only the profile.  "disabled" is there when the messages or the
+-- points of the month are used up.  Behind them, named like the setting and in
+-- their order, the rules about topics.
 
 CREATE OR REPLACE FUNCTION iot.tenant_rates(tenant uuid)
 RETURNS TABLE (profile_id uuid, name text, rate text)
@@ -23,6 +24,15 @@ BEGIN
                 ON m.key ~ '(RateLimit|RestLimitsConfiguration)$'
                    AND m.value <> ''
         WHERE t.id = tenant_rates.tenant;
+
+    IF 'DISABLED' IN (iot.usage_state(tenant, 'transportMessages'),
+                      iot.usage_state(tenant, 'transportDataPoints'))
+    THEN
+        RETURN QUERY
+            SELECT t.tenant_profile_id, 'disabled'::text, '1:1'::text
+            FROM iot.tenant AS t
+            WHERE t.id = tenant_rates.tenant;
+    END IF;
 
     RETURN QUERY
         SELECT NULL::uuid, 'mqtt.topic_rules', r.line

@@ -87,6 +87,12 @@ BEGIN
             format('Invalid email address format ''%s''!', recipient));
     END IF;
 
+    -- what a tenant causes over its cap is not sent, which breaks nothing else
+
+    IF tenant IS NOT NULL AND NOT iot.usage_mail(tenant) THEN
+        RETURN NULL;
+    END IF;
+
     RETURN iot.job_add(tenant, 'mail',
         jsonb_build_object('template', template, 'recipient', recipient,
                            'vars', COALESCE(vars, '{}')));
