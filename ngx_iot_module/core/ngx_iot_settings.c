@@ -41,6 +41,7 @@ static ngx_int_t ngx_iot_settings_security(ngx_str_t *json,
     ngx_iot_alloc_t *alloc);
 static ngx_int_t ngx_iot_settings_limits(ngx_str_t *json,
     ngx_iot_alloc_t *alloc, ngx_log_t *log);
+static ngx_int_t ngx_iot_settings_cors(ngx_iot_json_field_t *field);
 static ngx_int_t ngx_iot_settings_number(ngx_iot_json_field_t *field,
     ngx_int_t low, ngx_int_t high, ngx_int_t value);
 static void *ngx_iot_settings_alloc(void *data, size_t size);
@@ -130,6 +131,10 @@ ngx_iot_settings_defaults(void)
 
     ngx_str_set(&text, "100:3600");
     (void) ngx_iot_limit_parse(&s->login_account, &text);
+
+    s->cors.data = s->cors_buf;
+    s->cors.len = 1;
+    s->cors_buf[0] = '*';
 }
 
 
@@ -293,13 +298,14 @@ ngx_iot_settings_take(ngx_str_t *json, ngx_pool_t *pool)
     ngx_iot_json_field_t  fields[] = {
         ngx_iot_settings_field("jwt"),
         ngx_iot_settings_field("security"),
-        ngx_iot_settings_field("limits")
+        ngx_iot_settings_field("limits"),
+        ngx_iot_settings_field("cors")
     };
 
     alloc.alloc = ngx_iot_settings_alloc;
     alloc.data = pool;
 
-    if (ngx_iot_json_fields(json, &alloc, NGX_IOT_SETTINGS_DEPTH, fields, 3,
+    if (ngx_iot_json_fields(json, &alloc, NGX_IOT_SETTINGS_DEPTH, fields, 4,
                             NULL)
         != NGX_OK)
     {
@@ -314,7 +320,8 @@ ngx_iot_settings_take(ngx_str_t *json, ngx_pool_t *pool)
     if (ngx_iot_settings_jwt(&fields[0].raw, &alloc, &key) != NGX_OK
         || ngx_iot_settings_security(&fields[1].raw, &alloc) != NGX_OK
         || ngx_iot_settings_limits(&fields[2].raw, &alloc, pool->log)
-           != NGX_OK)
+           != NGX_OK
+        || ngx_iot_settings_cors(&fields[3]) != NGX_OK)
     {
         ngx_iot_settings = old;
         return NGX_ERROR;
@@ -495,6 +502,26 @@ ngx_iot_settings_limits(ngx_str_t *json, ngx_iot_alloc_t *alloc,
                           &fields[i].name, &fields[i].text);
         }
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iot_settings_cors(ngx_iot_json_field_t *field)
+{
+    ngx_iot_settings_t  *s;
+
+    if (field->token != NGX_IOT_JSON_STRING
+        || field->text.len > NGX_IOT_CORS_LEN)
+    {
+        return NGX_ERROR;
+    }
+
+    s = &ngx_iot_settings;
+
+    ngx_memcpy(s->cors_buf, field->text.data, field->text.len);
+    s->cors.len = field->text.len;
 
     return NGX_OK;
 }

@@ -21,6 +21,7 @@
  */
 
 #define NGX_IOT_ISSUER_LEN  255
+#define NGX_IOT_CORS_LEN    4096
 
 typedef struct {
     ngx_uint_t          generation;         /* of the key of tokens */
@@ -42,6 +43,10 @@ typedef struct {
     ngx_iot_limit_t     login_account;      /* failures of an account, from
                                                where its user never was */
     ngx_iot_limit_t     login_public;       /* public logins of an address */
+
+    /* whose pages may call the API: origins with blanks between them */
+    ngx_str_t           cors;
+    u_char              cors_buf[NGX_IOT_CORS_LEN];
 
     unsigned            allow_blanks:1;
     unsigned            force_policy:1;     /* at login too */

@@ -8,9 +8,13 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "../core/ngx_iot_settings.h"
 #include "ngx_http_iot_module.h"
 
 
+static ngx_uint_t ngx_http_iot_cors_allowed(ngx_str_t *origin);
+static ngx_uint_t ngx_http_iot_cors_match(ngx_str_t *allowed,
+    ngx_str_t *origin);
 static ngx_int_t ngx_http_iot_cors_echo(ngx_http_request_t *r, char *key,
     ngx_table_elt_t *h, ngx_str_t *fallback);
 
@@ -19,7 +23,8 @@ static ngx_str_t  ngx_http_iot_cors_true = ngx_string("true");
 static ngx_str_t  ngx_http_iot_cors_age = ngx_string("1800");
 static ngx_str_t  ngx_http_iot_cors_vary = ngx_string("Origin");
 static ngx_str_t  ngx_http_iot_cors_expose =
-    ngx_string("Retry-After, Content-Disposition");
+    ngx_string("Retry-After, Content-Disposition, RateLimit, "
+               "RateLimit-Policy");
 static ngx_str_t  ngx_http_iot_cors_methods =
     ngx_string("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS");
 static ngx_str_t  ngx_http_iot_cors_requested =
@@ -27,8 +32,8 @@ static ngx_str_t  ngx_http_iot_cors_requested =
 
 
 /*
- * Any origin may call the API with credentials: a browser sends none by
- * itself, because the credential is a header that the page has to add.
+ * An allowed origin may call the API with credentials: a browser sends none
+ * by itself, because the credential is a header that the page has to add.
  */
 
 ngx_int_t
@@ -49,6 +54,10 @@ ngx_http_iot_cors_headers(ngx_http_request_t *r)
         return NGX_OK;
     }
 
+    if (!ngx_http_iot_cors_allowed(&origin->value)) {
+        return ngx_http_iot_add_header(r, "Vary", &ngx_http_iot_cors_vary);
+    }
+
     if (ngx_http_iot_add_header(r, "Access-Control-Allow-Origin",
                                 &origin->value)
         != NGX_OK
@@ -63,6 +72,70 @@ ngx_http_iot_cors_headers(ngx_http_request_t *r)
     }
 
     return ngx_http_iot_add_header(r, "Vary", &ngx_http_iot_cors_vary);
+}
+
+
+static ngx_uint_t
+ngx_http_iot_cors_allowed(ngx_str_t *origin)
+{
+    u_char     *p, *last;
+    ngx_str_t   allowed;
+
+    p = ngx_iot_settings.cors.data;
+    last = p + ngx_iot_settings.cors.len;
+
+    while (p < last) {
+        allowed.data = p;
+
+        while (p < last && *p != ' ') {
+            p++;
+        }
+
+        allowed.len = p - allowed.data;
+
+        if (ngx_http_iot_cors_match(&allowed, origin)) {
+            return 1;
+        }
+
+        while (p < last && *p == ' ') {
+            p++;
+        }
+    }
+
+    return 0;
+}
+
+
+/* an asterisk in the place of names below: the host itself is not meant */
+
+static ngx_uint_t
+ngx_http_iot_cors_match(ngx_str_t *allowed, ngx_str_t *origin)
+{
+    size_t   len, tail;
+    u_char  *star;
+
+    if (allowed->len == 1 && allowed->data[0] == '*') {
+        return 1;
+    }
+
+    star = ngx_strlchr(allowed->data, allowed->data + allowed->len, '*');
+
+    if (star == NULL) {
+        return allowed->len == origin->len
+               && ngx_strncasecmp(allowed->data, origin->data, origin->len)
+                  == 0;
+    }
+
+    len = star - allowed->data;
+    tail = allowed->len - len - 1;
+
+    return origin->len > len + tail
+           && ngx_strncasecmp(origin->data, allowed->data, len) == 0
+           && ngx_strncasecmp(origin->data + origin->len - tail, star + 1,
+                              tail)
+              == 0
+           && ngx_strlchr(origin->data + len, origin->data + origin->len, '/')
+              == NULL;
 }
 
 
@@ -89,6 +162,12 @@ ngx_http_iot_cors_preflight(ngx_http_request_t *r)
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (!ngx_http_iot_cors_allowed(
+             &ngx_http_iot_find_header(r, "origin")->value))
+    {
+        return ngx_http_iot_send(r, NGX_HTTP_FORBIDDEN, NULL, NULL);
     }
 
     if (ngx_http_iot_cors_echo(r, "Access-Control-Allow-Methods", method,

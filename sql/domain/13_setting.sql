@@ -195,7 +195,10 @@ BEGIN
                || jsonb_strip_nulls(COALESCE(iot.setting('jwt')::jsonb, '{}')),
         'security', iot.security_settings(),
         'limits', COALESCE(iot.setting('limits'), '{}'),
-        'general', COALESCE(iot.setting('general'), '{}'));
+        'general', COALESCE(iot.setting('general'), '{}'),
+        'cors', (SELECT COALESCE(string_agg(o, ' '), '')
+                 FROM json_array_elements_text(
+                          iot.setting_value(NULL, 'cors.origins')) AS o));
 END
 $$;
 

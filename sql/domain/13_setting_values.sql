@@ -84,6 +84,17 @@ SELECT iot.setting_define('general.helpBaseUrl', 'url', NULL,
     'Where user interfaces find their help pages.', 'general');
 
 
+-- 50 of 80 characters: what a worker has room for
+
+SELECT iot.setting_define('cors.origins', 'strings', '["*"]',
+    '{"maxItems":50,"maxLength":80,'
+    '"pattern":"^([*]|https?://([*][.])?[A-Za-z0-9.:_\\[\\]-]+)$"}',
+    'system', true, false,
+    'Whose pages may call the API from a browser: origins such as'
+    ' https://app.example.org, https://*.example.org for all names below,'
+    ' or * for everybody.');
+
+
 -- who guesses passwords; the workers count
 
 SELECT iot.setting_define('limits.login', 'rate', '"10:60"', NULL, 'system',
