@@ -68,4 +68,56 @@ $a = $t->http('OPTIONS', '/closed/x', headers => [
 isnt($a->status, 200, 'no preflight where it is off');
 is($a->header('access-control-allow-origin'), undef, 'and no headers');
 
+# only the pages that a setting names
+
+sub allowed {
+    my ($from) = @_;
+    my $answer = $t->get('/api/dashboard/serverTime', token => $token,
+        client => $t->client, headers => [[Origin => $from]]);
+    my $preflight = $t->http('OPTIONS', '/api/device', client => $t->client,
+        headers => [[Origin => $from],
+            ['Access-Control-Request-Method' => 'POST']]);
+
+    return join(' ', $answer->status,
+        defined $answer->header('access-control-allow-origin') ? 'yes' : 'no',
+        $preflight->status);
+}
+
+sub origins {
+    my ($value) = @_;
+
+    return $t->put('/api/settings/cors.origins', token => $t->sysadmin,
+        json => { value => $value })->status;
+}
+
+# the other worker hears of it some milliseconds later
+sub settled {
+    my ($from, $expected, $name) = @_;
+
+    ok($t->wait_for(5, sub {
+        !grep { allowed($from) ne $expected } 1 .. 6
+    }), $name);
+}
+
+is(origins(['https://app.example.org', 'http://*.example.net:81']), 200,
+    'two origins');
+settled('null', '200 no 403', 'are known to all workers');
+is(allowed($$_[0]), $$_[1], $$_[0]) for
+    ['https://app.example.org', '200 yes 200'],
+    ['HTTPS://APP.EXAMPLE.ORG', '200 yes 200'],
+    ['https://app.example.org.example.com', '200 no 403'],
+    ['http://app.example.org', '200 no 403'],
+    ['http://a.example.net:81', '200 yes 200'],
+    ['http://a.b.example.net:81', '200 yes 200'],
+    ['http://example.net:81', '200 no 403'],
+    ['http://example.com/.example.net:81', '200 no 403'],
+    ['http://a.example.net', '200 no 403'],
+    ['null', '200 no 403'];
+is(origins([]), 200, 'none');
+settled('https://app.example.org', '200 no 403', 'nobody');
+is(origins(['*']), 200, 'all');
+settled($origin, '200 yes 200', 'everybody');
+is(origins([$_]), 400, "not $_") for 'ftp://example.org', 'https://example.org x',
+    'https://*', 'https://' . 'x' x 80;
+
 done_testing();
