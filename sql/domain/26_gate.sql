@@ -22,6 +22,9 @@ BEGIN
 
     IF EXISTS (SELECT FROM iot.second_factor AS f
                WHERE f.user_id = basic_login.user_id)
+       OR EXISTS (SELECT FROM iot.users AS t
+                  WHERE t.id = basic_login.user_id
+                        AND iot.second_scope(t) IS NOT NULL)
     THEN
         RETURN;
     END IF;

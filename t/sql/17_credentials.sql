@@ -6,7 +6,7 @@
 
 BEGIN;
 
-SELECT plan(38);
+SELECT plan(40);
 
 \ir fixture/people.sql
 
@@ -120,6 +120,19 @@ SELECT is(cardinality(iot.five_an_hour(
 SELECT is(iot.uri_encode('a b:c@d/'), 'a%20b%3Ac%40d%2F', 'text of a URI');
 SELECT matches(iot.random_base32(32), '^[A-Z2-7]{32}$', 'a seed');
 SELECT matches(iot.random_digits(), '^[0-9]{6}$', 'a code');
+
+SELECT is((SELECT count(*) FROM iot.basic_login(
+              pg_temp.id('user b')::uuid, NULL, NULL,
+              'hash of b@example.org', NULL)), 1::bigint,
+          'name and password at the door');
+INSERT INTO iot.setting (name, value)
+VALUES ('twoFactor', '{"providers":[{"providerType":"EMAIL"}],'
+                     '"enforceTwoFa":true,'
+                     '"enforcedUsersFilter":{"type":"ALL_USERS"}}');
+SELECT is((SELECT count(*) FROM iot.basic_login(
+              pg_temp.id('user b')::uuid, NULL, NULL,
+              'hash of b@example.org', NULL)), 0::bigint,
+          'not where a second factor is enforced');
 
 SELECT * FROM finish();
 
