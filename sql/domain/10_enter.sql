@@ -81,14 +81,19 @@ END
 $$;
 
 
--- The caller must have one of the roles.
+-- The caller must have one of the roles.  What is for administrators alone is
+-- refused to those whom a role has taken something: only iot.need() knows how
+-- much.
 
 CREATE OR REPLACE FUNCTION iot.need_role(p iot.principal,
     VARIADIC roles text[]) RETURNS void
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    IF p.role IS NULL OR p.role <> ALL (roles) THEN
+    IF p.role IS NULL OR p.role <> ALL (roles)
+       OR p.role = 'TENANT_ADMIN' AND 'CUSTOMER_USER' <> ALL (roles)
+          AND NOT iot.is_full(p)
+    THEN
         PERFORM iot.fail_permission();
     END IF;
 END

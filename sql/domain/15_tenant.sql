@@ -163,6 +163,9 @@ BEGIN
           UNION ALL
           SELECT r.nr) AS e;
 
+    DELETE FROM iot.group_permission AS g WHERE g.tenant_id = r.id;
+    DELETE FROM iot.role AS o WHERE o.tenant_id = r.id;
+    DELETE FROM iot.entity_group AS g WHERE g.tenant_id = r.id;
     DELETE FROM iot.session AS s WHERE s.tenant_id = r.id;
     DELETE FROM iot.relation AS x WHERE x.tenant_id = r.id;
     DELETE FROM iot.entity_view AS v WHERE v.tenant_id = r.id;
@@ -172,6 +175,9 @@ BEGIN
     DELETE FROM iot.device AS d WHERE d.tenant_id = r.id;
     DELETE FROM iot.device_profile AS d WHERE d.tenant_id = r.id;
     DELETE FROM iot.users AS u WHERE u.tenant_id = r.id;
+    UPDATE iot.customer AS c SET parent_id = NULL
+    WHERE c.tenant_id = r.id AND c.parent_id IS NOT NULL;
+
     DELETE FROM iot.customer AS c WHERE c.tenant_id = r.id;
     DELETE FROM iot.tenant AS t WHERE t.id = r.id;
 

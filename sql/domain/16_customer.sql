@@ -60,9 +60,15 @@ DECLARE
     old    iot.customer;
     title  text := r.title;
 BEGIN
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    IF r.id IS NULL THEN
+        IF p.role = 'CUSTOMER_USER' THEN
+            r.parent_id := COALESCE(r.parent_id, p.customer_id);
+        END IF;
 
-    IF r.id IS NOT NULL THEN
+        PERFORM iot.need(p, 'CREATE', 'CUSTOMER', NULL, r.parent_id);
+        PERFORM iot.customer_parent_check(p.tenant_id, NULL, r.parent_id);
+
+    ELSE
         SELECT * INTO old FROM iot.customer AS c
         WHERE c.tenant_id = p.tenant_id AND c.id = r.id
         FOR UPDATE;
@@ -70,6 +76,8 @@ BEGIN
         IF old.id IS NULL THEN
             PERFORM iot.fail_request('Can''t update non existing customer!');
         END IF;
+
+        PERFORM iot.need(p, 'WRITE', 'CUSTOMER', r.id, r.id);
 
         IF r.version <> old.version THEN
             PERFORM iot.fail_version('Customer');
@@ -98,12 +106,12 @@ BEGIN
         PERFORM iot.need_room(p.tenant_id, 'CUSTOMER');
 
         FOR attempt IN 1 .. 1000 LOOP
-            INSERT INTO iot.customer AS c (tenant_id, title, country, state,
-                city, address, address2, zip, phone, email, additional_info,
-                external_id)
-            VALUES (p.tenant_id, title, r.country, r.state, r.city, r.address,
-                r.address2, r.zip, r.phone, r.email, r.additional_info,
-                r.external_id)
+            INSERT INTO iot.customer AS c (tenant_id, parent_id, title,
+                country, state, city, address, address2, zip, phone, email,
+                additional_info, external_id)
+            VALUES (p.tenant_id, r.parent_id, title, r.country, r.state, r.city,
+                r.address, r.address2, r.zip, r.phone, r.email,
+                r.additional_info, r.external_id)
             ON CONFLICT ON CONSTRAINT customer_tenant_id_title_key DO NOTHING
             RETURNING * INTO old;
 
@@ -155,7 +163,48 @@ END
 $$;
 
 
--- Its users go; its devices stay, without a customer.
+-- The customer that it shall be below must be one of the tenant, neither
+-- itself nor below it, and not more than 32 levels down.
+
+CREATE OR REPLACE FUNCTION iot.customer_parent_check(tenant uuid, id uuid,
+    parent uuid) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    depth  integer;
+BEGIN
+    IF parent IS NULL THEN
+        RETURN;
+    END IF;
+
+    PERFORM iot.check_customer(tenant, parent,
+        'Parent customer doesn''t exist!',
+        'Parent customer is of a different tenant!');
+
+    IF id IS NOT NULL AND iot.is_below(tenant, id, parent) THEN
+        PERFORM iot.fail_request('Customer can''t be below itself!');
+    END IF;
+
+    WITH RECURSIVE up (id, n) AS (
+        SELECT parent, 1
+        UNION ALL
+        SELECT c.parent_id, u.n + 1
+        FROM up AS u
+            JOIN iot.customer AS c
+                ON c.tenant_id = tenant AND c.id = u.id
+        WHERE c.parent_id IS NOT NULL AND u.n < 64
+    )
+    SELECT max(u.n) INTO depth FROM up AS u;
+
+    IF depth >= 32 THEN
+        PERFORM iot.fail_request('Too many levels of customers!');
+    END IF;
+END
+$$;
+
+
+-- Its users go; its devices stay, without a customer; customers below it, and
+-- roles that others use, go to the one above.
 
 CREATE OR REPLACE FUNCTION iot.customer_delete(p iot.principal, id uuid)
 RETURNS void
@@ -164,9 +213,13 @@ AS $$
 DECLARE
     r  iot.customer;
 BEGIN
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    r := iot.customer_get(p, id, 'DELETE');
 
-    r := iot.customer_get(p, id);
+    UPDATE iot.customer AS c
+    SET parent_id = r.parent_id, version = c.version + 1
+    WHERE c.tenant_id = p.tenant_id AND c.parent_id = r.id;
+
+    PERFORM iot.roles_inherit(r);
 
     PERFORM iot.assign_end(p.tenant_id, r.id);
 

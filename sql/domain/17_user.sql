@@ -5,11 +5,14 @@
 -- Users.
 
 
--- May the caller see that user at all?  Others of the tenant do not exist for
--- the system administrator, who has only its like and tenant administrators.
+-- The user, if the caller may do the operation, see iot.may().  Others of the
+-- tenant do not exist for the system administrator, who has only its like and
+-- tenant administrators.  Nobody changes a user who may do more than itself.
 
-CREATE OR REPLACE FUNCTION iot.user_get(p iot.principal, id uuid)
-RETURNS iot.users
+DROP FUNCTION IF EXISTS iot.user_get(iot.principal, uuid);
+
+CREATE OR REPLACE FUNCTION iot.user_get(p iot.principal, id uuid,
+    operation text DEFAULT 'READ') RETURNS iot.users
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -23,7 +26,9 @@ BEGIN
         PERFORM iot.fail_missing('User', id);
     END IF;
 
-    IF r.id = p.user_id AND NOT COALESCE(p.is_public, false) THEN
+    IF r.id = p.user_id AND NOT COALESCE(p.is_public, false)
+       AND operation IN ('READ', 'WRITE')
+    THEN
         RETURN r;
     END IF;
 
@@ -33,11 +38,10 @@ BEGIN
             PERFORM iot.fail_permission();
         END IF;
 
-    WHEN 'TENANT_ADMIN' THEN
-        NULL;
+    WHEN 'TENANT_ADMIN', 'CUSTOMER_USER' THEN
+        PERFORM iot.need(p, operation, 'USER', r.id, r.customer_id);
 
-    WHEN 'CUSTOMER_USER' THEN
-        IF r.customer_id IS DISTINCT FROM p.customer_id THEN
+        IF operation NOT LIKE 'READ%' AND NOT iot.covers_user(p, r) THEN
             PERFORM iot.fail_permission();
         END IF;
 
@@ -50,10 +54,12 @@ END
 $$;
 
 
--- r.id NULL: create, without a password and so not active.
+-- r.id NULL: create, without a password and so not active, in the groups.
 
-CREATE OR REPLACE FUNCTION iot.user_save(p iot.principal, r iot.users)
-RETURNS iot.users
+DROP FUNCTION IF EXISTS iot.user_save(iot.principal, iot.users);
+
+CREATE OR REPLACE FUNCTION iot.user_save(p iot.principal, r iot.users,
+    groups uuid[] DEFAULT NULL) RETURNS iot.users
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -71,13 +77,14 @@ BEGIN
             PERFORM iot.fail_request('Can''t update non existing user!');
         END IF;
 
-        PERFORM iot.user_get(p, r.id);
-    END IF;
+        PERFORM iot.user_get(p, r.id, 'WRITE');
 
-    IF p.role NOT IN ('SYS_ADMIN', 'TENANT_ADMIN')
-       AND r.id IS DISTINCT FROM p.user_id
-    THEN
-        PERFORM iot.fail_permission();
+    ELSIF p.role = 'CUSTOMER_USER' THEN
+        r.customer_id := COALESCE(r.customer_id, p.customer_id);
+        PERFORM iot.need(p, 'CREATE', 'USER', NULL, r.customer_id);
+
+    ELSE
+        PERFORM iot.need(p, 'CREATE', 'USER', NULL, r.customer_id);
     END IF;
 
     IF r.version <> old.version THEN
@@ -103,7 +110,16 @@ BEGIN
         RETURN iot.user_update(p, old, r);
     END IF;
 
-    RETURN iot.user_create(p, r);
+    r := iot.user_create(p, r);
+
+    PERFORM iot.group_add(p, g.id, ARRAY[r.id])
+    FROM unnest(groups) AS g (id);
+
+    IF NOT iot.covers_user(p, r) THEN
+        PERFORM iot.fail_permission();
+    END IF;
+
+    RETURN r;
 END
 $$;
 
@@ -117,6 +133,7 @@ DECLARE
 BEGIN
     IF r.authority = (CASE p.role WHEN 'SYS_ADMIN' THEN 'CUSTOMER_USER'
                       ELSE 'SYS_ADMIN' END)
+       OR p.role = 'CUSTOMER_USER' AND r.authority <> p.role
     THEN
         PERFORM iot.fail_permission();
     END IF;
@@ -283,9 +300,7 @@ AS $$
 DECLARE
     r  iot.users;
 BEGIN
-    PERFORM iot.need_role(p, 'SYS_ADMIN', 'TENANT_ADMIN');
-
-    r := iot.user_get(p, id);
+    r := iot.user_get(p, id, 'DELETE');
 
     IF r.authority = 'SYS_ADMIN' AND r.id = p.user_id THEN
         PERFORM iot.fail_permission();
@@ -305,6 +320,7 @@ BEGIN
     END IF;
 
     PERFORM iot.user_remove(r.id, r.nr);
+    PERFORM iot.need_administrator(r.tenant_id);
     PERFORM iot.audit(p, 'USER', r.id, r.email, 'DELETED',
                       customer => r.customer_id);
 END
@@ -320,9 +336,7 @@ AS $$
 DECLARE
     r  iot.users;
 BEGIN
-    PERFORM iot.need_role(p, 'SYS_ADMIN', 'TENANT_ADMIN');
-
-    r := iot.user_get(p, id);
+    r := iot.user_get(p, id, 'WRITE');
 
     IF NOT user_enable.enabled AND r.id = p.user_id THEN
         PERFORM iot.fail_permission();

@@ -159,7 +159,7 @@ DECLARE
     made  iot.device_profile;
     what  text;
 BEGIN
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM iot.need(p, 'WRITE', 'DEVICE_PROFILE', NULL, NULL);
 
     IF r.id IS NOT NULL THEN
         SELECT * INTO old FROM iot.device_profile AS d
@@ -279,7 +279,7 @@ AS $$
 DECLARE
     r  iot.device_profile;
 BEGIN
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM iot.need(p, 'WRITE', 'DEVICE_PROFILE', NULL, NULL);
     PERFORM iot.lock('device_profile', p.tenant_id);
 
     r := iot.device_profile_get(p, id);
@@ -309,7 +309,7 @@ AS $$
 DECLARE
     r  iot.device_profile;
 BEGIN
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM iot.need(p, 'DELETE', 'DEVICE_PROFILE', id, NULL);
 
     r := iot.device_profile_get(p, id);
 

@@ -127,7 +127,11 @@ DECLARE
     old  iot.device;
 BEGIN
     IF r.id IS NULL THEN
-        PERFORM iot.need_role(p, 'TENANT_ADMIN');
+        IF p.role = 'CUSTOMER_USER' THEN
+            r.customer_id := COALESCE(r.customer_id, p.customer_id);
+        END IF;
+
+        PERFORM iot.need(p, 'CREATE', 'DEVICE', NULL, r.customer_id);
 
     ELSE
         SELECT * INTO old FROM iot.device AS d
@@ -155,10 +159,11 @@ BEGIN
             'Can''t assign device to customer from different tenant!');
     END IF;
 
-    IF p.role = 'CUSTOMER_USER' AND r.customer_id IS DISTINCT FROM
-                                    old.customer_id
+    IF p.role = 'CUSTOMER_USER' AND old.id IS NOT NULL
+       AND r.customer_id IS DISTINCT FROM old.customer_id
     THEN
-        PERFORM iot.fail_permission();
+        PERFORM iot.need(p, 'CHANGE_OWNER', 'DEVICE', old.id, old.customer_id),
+                iot.need(p, 'CREATE', 'DEVICE', NULL, r.customer_id);
     END IF;
 
     r.tenant_id := p.tenant_id;
@@ -239,8 +244,6 @@ AS $$
 DECLARE
     r  iot.device;
 BEGIN
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
-
     r := iot.device_get(p, id, 'DELETE');
 
     PERFORM iot.view_none(r.tenant_id, 'DEVICE', r.id,
@@ -269,8 +272,6 @@ DECLARE
     profile  text;
     target   iot.principal := p;
 BEGIN
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
-
     r := iot.device_get(p, id, 'ASSIGN_TO_TENANT');
 
     IF NOT EXISTS (SELECT FROM iot.tenant AS t WHERE t.id = tenant) THEN

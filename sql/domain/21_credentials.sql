@@ -153,8 +153,7 @@ DECLARE
     d    iot.device;
     old  iot.device_credentials;
 BEGIN
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
-    PERFORM iot.need_write(p);
+    PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
     SELECT * INTO d FROM iot.device AS t
     WHERE t.tenant_id = p.tenant_id AND t.id = c.device_id;
@@ -167,6 +166,8 @@ BEGIN
         PERFORM iot.fail_request(
             'Unable to update non-existent device credentials!');
     END IF;
+
+    PERFORM iot.need(p, 'WRITE_CREDENTIALS', 'DEVICE', d.id, d.customer_id);
 
     IF c.version <> old.version THEN
         PERFORM iot.fail_version('Device credentials');

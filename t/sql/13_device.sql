@@ -178,11 +178,13 @@ SELECT is(pg_temp.api('a', 'device_get', ARRAY[pg_temp.id('d2')])
               'deviceData', '{"configuration":{"type":"DEFAULT"},
                   "transportConfiguration":{"type":"DEFAULT"}}'::jsonb,
               'firmwareId', NULL, 'softwareId', NULL, 'externalId', NULL,
+              'ownerId', json_build_object('entityType', 'TENANT',
+                                           'id', pg_temp.id('A')),
               'version', 1), 'all members of a device');
 SELECT is(pg_temp.api('a', 'device_info_get', ARRAY[pg_temp.id('d1')])
           - ARRAY['id', 'createdTime', 'additionalInfo', 'tenantId',
               'customerId', 'deviceProfileId', 'deviceData', 'firmwareId',
-              'softwareId', 'externalId'],
+              'softwareId', 'externalId', 'ownerId'],
           '{"name":"d1","type":"pump","label":"first","version":1,
             "customerTitle":"c1","customerIsPublic":false,
             "deviceProfileName":"pump","active":false}', 'and of an info');

@@ -24,6 +24,8 @@ AS $$
         'email', c.email,
         'isPublic', c.is_public,
         'additionalInfo', c.additional_info,
+        'parentCustomerId', tb.id('CUSTOMER', c.parent_id),
+        'ownerId', tb.owner(c.tenant_id, c.parent_id),
         'externalId', tb.id('CUSTOMER', c.external_id),
         'version', c.version)
 $$;
@@ -48,6 +50,8 @@ BEGIN
     r.phone := tb.text(body, 'phone');
     r.email := tb.text(body, 'email');
     r.additional_info := tb.object(body, 'additionalInfo');
+    r.parent_id := COALESCE(tb.ref(body, 'parentCustomerId'),
+                            tb.owner_in(body));
     r.external_id := tb.ref(body, 'externalId');
     r.version := tb.long(body, 'version');
 
@@ -107,14 +111,25 @@ CREATE OR REPLACE FUNCTION tb.customer_save(p iot.principal, path text[],
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    how  record;
+    how     record;
+    r       iot.customer;
+    groups  uuid[];
 BEGIN
     PERFORM iot.enter(p);
 
     how := tb.conflict(query);
+    r := tb.customer_in(body);
 
-    RETURN tb.customer_out(iot.customer_save(p, tb.customer_in(body),
-                               how.policy, how.separator, how.strategy));
+    IF r.id IS NULL THEN
+        groups := tb.group_args(query);
+        r.parent_id := COALESCE(r.parent_id, tb.groups_owner(p, groups));
+    END IF;
+
+    r := iot.customer_save(p, r, how.policy, how.separator, how.strategy);
+
+    PERFORM tb.join_groups(p, groups, r.id);
+
+    RETURN tb.customer_out(r);
 END
 $$;
 
@@ -140,13 +155,34 @@ DECLARE
     ids  uuid[] := tb.arg_ids(query, 'customerIds');
 BEGIN
     PERFORM iot.enter(p);
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
     RETURN COALESCE(
         (SELECT json_agg(tb.customer_out(c) ORDER BY c.id)
          FROM iot.customer AS c
-         WHERE c.tenant_id = p.tenant_id AND c.id = ANY (ids)),
+         WHERE c.tenant_id = p.tenant_id AND c.id = ANY (ids)
+               AND iot.may(p, 'READ', 'CUSTOMER', c.id, c.id)),
         '[]');
+END
+$$;
+
+
+-- condition: one more in SQL, on c.
+
+CREATE OR REPLACE FUNCTION tb.customers_page(query json, tenant uuid,
+    condition text) RETURNS json
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN tb.list(tb.page(query), 'tb.customer_out(c)',
+        'iot.customer AS c WHERE c.tenant_id = $1[1]::uuid'
+        ' AND ($2 IS NULL OR c.title ILIKE $2) AND ' || condition,
+        '{"id":"c.id","createdTime":"c.created_time","title":"c.title",
+          "name":"c.title","country":"c.country","state":"c.state",
+          "city":"c.city","address":"c.address","address2":"c.address2",
+          "zip":"c.zip","phone":"c.phone","email":"c.email",
+          "isPublic":"c.is_public"}',
+        'c.id', tenant::text);
 END
 $$;
 
@@ -161,17 +197,10 @@ BEGIN
     END IF;
 
     PERFORM iot.enter(p);
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
-    RETURN tb.list(tb.page(query), 'tb.customer_out(c)',
-        'iot.customer AS c WHERE c.tenant_id = $1[1]::uuid'
-        ' AND ($2 IS NULL OR c.title ILIKE $2)',
-        '{"id":"c.id","createdTime":"c.created_time","title":"c.title",
-          "name":"c.title","country":"c.country","state":"c.state",
-          "city":"c.city","address":"c.address","address2":"c.address2",
-          "zip":"c.zip","phone":"c.phone","email":"c.email",
-          "isPublic":"c.is_public"}',
-        'c.id', p.tenant_id::text);
+    RETURN tb.customers_page(query, p.tenant_id,
+                             iot.may_list(p, 'CUSTOMER', 'c'));
 END
 $$;
 
@@ -185,12 +214,12 @@ DECLARE
     c       iot.customer;
 BEGIN
     PERFORM iot.enter(p);
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
     SELECT * INTO c FROM iot.customer AS t
     WHERE t.tenant_id = p.tenant_id AND t.title = wanted;
 
-    IF c.id IS NULL THEN
+    IF c.id IS NULL OR NOT iot.may(p, 'READ', 'CUSTOMER', c.id, c.id) THEN
         PERFORM iot.fail_missing('Customer', NULL);
     END IF;
 

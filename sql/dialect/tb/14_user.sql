@@ -32,6 +32,7 @@ AS $$
         'additionalInfo', u.additional_info,
         'tenantId', tb.id_or_none('TENANT', u.tenant_id),
         'customerId', tb.id_or_none('CUSTOMER', u.customer_id),
+        'ownerId', tb.owner(u.tenant_id, u.customer_id),
         'email', u.email,
         'name', u.email,
         'authority', u.authority,
@@ -136,7 +137,7 @@ DECLARE
 BEGIN
     PERFORM iot.enter(p);
 
-    r := iot.user_save(p, u);
+    r := iot.user_save(p, u, tb.group_args(query));
 
     IF u.id IS NULL AND send THEN
         PERFORM iot.activation_mail(p, r.id, tb.arg(query, '@base'));
@@ -187,10 +188,14 @@ END
 $$;
 
 
--- customer NULL: all users of the tenant.  authority NULL: of any.
+-- customer NULL: all users of the tenant.  authority NULL: of any.  condition:
+-- one more in SQL, on u.
+
+DROP FUNCTION IF EXISTS tb.users_page(json, text, uuid, uuid, text, boolean);
 
 CREATE OR REPLACE FUNCTION tb.users_page(query json, item text, tenant uuid,
-    customer uuid, authority text, names boolean) RETURNS json
+    customer uuid, authority text, names boolean,
+    condition text DEFAULT 'true') RETURNS json
 LANGUAGE plpgsql
 AS $$
 BEGIN
@@ -200,7 +205,7 @@ BEGIN
         ' AND ($1[3] IS NULL OR u.authority = $1[3])'
         ' AND ($2 IS NULL OR u.email ILIKE $2'
         ' OR $1[4]::boolean AND (u.first_name ILIKE $2'
-        ' OR u.last_name ILIKE $2))',
+        ' OR u.last_name ILIKE $2)) AND ' || condition,
         '{"id":"u.id","createdTime":"u.created_time","email":"u.email",
           "name":"u.email","authority":"u.authority",
           "firstName":"u.first_name","lastName":"u.last_name",
@@ -224,7 +229,7 @@ BEGIN
         (SELECT json_agg(tb.user_out(u) ORDER BY u.id)
          FROM iot.users AS u
          WHERE u.tenant_id = p.tenant_id AND u.id = ANY (ids)
-               AND (p.role = 'TENANT_ADMIN' OR u.customer_id = p.customer_id)),
+               AND iot.may(p, 'READ', 'USER', u.id, u.customer_id)),
         '[]');
 END
 $$;
@@ -242,8 +247,8 @@ BEGIN
     PERFORM iot.enter(p);
     PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
-    RETURN tb.users_page(query, 'tb.user_out(u)', p.tenant_id, p.customer_id,
-                         NULL, false);
+    RETURN tb.users_page(query, 'tb.user_out(u)', p.tenant_id, NULL, NULL,
+                         false, iot.may_list(p, 'USER', 'u'));
 END
 $$;
 
@@ -268,7 +273,7 @@ BEGIN
     PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
     RETURN tb.users_page(query, 'tb.user_info_out(u)', p.tenant_id,
-                         p.customer_id, NULL, true);
+                         NULL, NULL, true, iot.may_list(p, 'USER', 'u'));
 END
 $$;
 
@@ -294,10 +299,11 @@ LANGUAGE plpgsql
 AS $$
 BEGIN
     PERFORM iot.enter(p);
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
     RETURN tb.users_page(query, 'tb.user_out(u)', p.tenant_id,
                          (iot.customer_get(p, tb.uuid(path[1]))).id,
-                         'CUSTOMER_USER', false);
+                         'CUSTOMER_USER', false,
+                         iot.may_list(p, 'USER', 'u'));
 END
 $$;

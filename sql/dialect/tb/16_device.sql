@@ -15,6 +15,7 @@ AS $$
         'additionalInfo', d.additional_info,
         'tenantId', tb.id('TENANT', d.tenant_id),
         'customerId', tb.id_or_none('CUSTOMER', d.customer_id),
+        'ownerId', tb.owner(d.tenant_id, d.customer_id),
         'name', d.name,
         'type', device_out.type,
         'label', d.label,
@@ -39,6 +40,7 @@ AS $$
         'additionalInfo', d.additional_info,
         'tenantId', tb.id('TENANT', d.tenant_id),
         'customerId', tb.id_or_none('CUSTOMER', d.customer_id),
+        'ownerId', tb.owner(d.tenant_id, d.customer_id),
         'name', d.name,
         'type', device_info_out.type,
         'label', d.label,
@@ -133,21 +135,33 @@ CREATE OR REPLACE FUNCTION tb.device_save(p iot.principal, path text[],
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    c    iot.device_credentials;
-    how  record;
+    c       iot.device_credentials;
+    how     record;
+    r       iot.device;
+    groups  uuid[];
 BEGIN
     PERFORM iot.enter(p);
 
     how := tb.conflict(query);
+    r := tb.device_in(body);
+
+    IF r.id IS NULL THEN
+        groups := tb.group_args(query);
+        r.customer_id := COALESCE(r.customer_id, tb.owner_in(body),
+                                  tb.groups_owner(p, groups));
+    END IF;
 
     IF tb.arg(query, 'accessToken') IS NOT NULL THEN
         c.type := 'ACCESS_TOKEN';
         c.credentials_id := tb.arg(query, 'accessToken');
     END IF;
 
-    RETURN tb.device_show(iot.device_save(p, tb.device_in(body),
-                              tb.text(body, 'type'), c, how.policy,
-                              how.separator, how.strategy));
+    r := iot.device_save(p, r, tb.text(body, 'type'), c, how.policy,
+                         how.separator, how.strategy);
+
+    PERFORM tb.join_groups(p, groups, r.id);
+
+    RETURN tb.device_show(r);
 END
 $$;
 

@@ -40,12 +40,14 @@ DECLARE
     d       iot.device;
 BEGIN
     PERFORM iot.enter(p);
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
     SELECT * INTO d FROM iot.device AS t
     WHERE t.tenant_id = p.tenant_id AND t.name = wanted;
 
-    IF d.id IS NULL THEN
+    IF d.id IS NULL
+       OR NOT iot.may(p, 'READ', 'DEVICE', d.id, d.customer_id)
+    THEN
         PERFORM iot.fail_missing('Device', NULL);
     END IF;
 
@@ -64,9 +66,10 @@ BEGIN
     END IF;
 
     PERFORM iot.enter(p);
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
-    RETURN tb.devices_page(query, p.tenant_id, NULL);
+    RETURN tb.devices_page(query, p.tenant_id, NULL,
+                           iot.may_list(p, 'DEVICE', 'd'));
 END
 $$;
 
@@ -77,9 +80,10 @@ LANGUAGE plpgsql
 AS $$
 BEGIN
     PERFORM iot.enter(p);
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
-    RETURN tb.device_infos_page(query, p.tenant_id, NULL);
+    RETURN tb.device_infos_page(query, p.tenant_id, NULL,
+                                iot.may_list(p, 'DEVICE', 'd'));
 END
 $$;
 
@@ -95,7 +99,8 @@ BEGIN
 
     c := iot.customer_get(p, tb.uuid(path[1]));
 
-    RETURN tb.devices_page(query, p.tenant_id, c.id);
+    RETURN tb.devices_page(query, p.tenant_id, c.id,
+                           iot.may_list(p, 'DEVICE', 'd'));
 END
 $$;
 
@@ -111,7 +116,8 @@ BEGIN
 
     c := iot.customer_get(p, tb.uuid(path[1]));
 
-    RETURN tb.device_infos_page(query, p.tenant_id, c.id);
+    RETURN tb.device_infos_page(query, p.tenant_id, c.id,
+                                iot.may_list(p, 'DEVICE', 'd'));
 END
 $$;
 
@@ -132,8 +138,25 @@ BEGIN
              JOIN iot.device_profile AS dp
                  ON dp.tenant_id = d.tenant_id AND dp.id = d.profile_id
          WHERE d.tenant_id = p.tenant_id AND d.id = ANY (ids)
-               AND (p.role = 'TENANT_ADMIN' OR d.customer_id = p.customer_id)),
+               AND iot.may(p, 'READ', 'DEVICE', d.id, d.customer_id)),
         '[]');
+END
+$$;
+
+
+-- What the caller sees of a type: 'all', 'own' (of its customer), or something
+-- that has to be asked for each: 'some'.
+
+CREATE OR REPLACE FUNCTION tb.seen(p iot.principal, entity_type text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF iot.may_list(p, entity_type, 't') = 'true' THEN
+        RETURN 'all';
+    END IF;
+
+    RETURN CASE WHEN iot.has_roles(p) THEN 'some' ELSE 'own' END;
 END
 $$;
 
@@ -144,9 +167,13 @@ CREATE OR REPLACE FUNCTION tb.device_types(p iot.principal, path text[],
     query json, body json) RETURNS json
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    seen  text;
 BEGIN
     PERFORM iot.enter(p);
     PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
+
+    seen := tb.seen(p, 'DEVICE');
 
     RETURN COALESCE(
         (SELECT json_agg(x ORDER BY x.type)
@@ -158,9 +185,14 @@ BEGIN
                      AND EXISTS (SELECT FROM iot.device AS d
                                  WHERE d.tenant_id = dp.tenant_id
                                        AND d.profile_id = dp.id
-                                       AND (p.role = 'TENANT_ADMIN'
-                                            OR d.customer_id
-                                               = p.customer_id))) AS x),
+                                       AND CASE seen
+                                           WHEN 'all' THEN true
+                                           WHEN 'own' THEN
+                                               d.customer_id = p.customer_id
+                                           ELSE
+                                               iot.may(p, 'READ', 'DEVICE',
+                                                       d.id, d.customer_id)
+                                           END)) AS x),
         '[]');
 END
 $$;
@@ -174,8 +206,11 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     profile  iot.device_profile;
+    seen     text;
 BEGIN
     PERFORM iot.enter(p);
+
+    seen := tb.seen(p, 'DEVICE');
 
     IF path[1] NOT IN ('FIRMWARE', 'SOFTWARE') THEN
         PERFORM iot.fail_request(
@@ -186,8 +221,11 @@ BEGIN
 
     RETURN (SELECT to_json(count(*)) FROM iot.device AS d
             WHERE d.tenant_id = p.tenant_id AND d.profile_id = profile.id
-                  AND (p.role = 'TENANT_ADMIN'
-                       OR d.customer_id = p.customer_id)
+                  AND CASE seen
+                      WHEN 'all' THEN true
+                      WHEN 'own' THEN d.customer_id = p.customer_id
+                      ELSE iot.may(p, 'READ', 'DEVICE', d.id, d.customer_id)
+                      END
                   AND (CASE path[1] WHEN 'FIRMWARE' THEN d.firmware_id
                        ELSE d.software_id END) IS NULL);
 END

@@ -67,13 +67,24 @@ END
 $$;
 
 
+CREATE OR REPLACE FUNCTION tb.need_audit(p iot.principal) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF COALESCE(p.role, '') <> 'SYS_ADMIN' THEN
+        PERFORM iot.need(p, 'READ', 'AUDIT_LOG', NULL, NULL);
+    END IF;
+END
+$$;
+
+
 CREATE OR REPLACE FUNCTION tb.audit_logs(p iot.principal, path text[],
     query json, body json) RETURNS json
 LANGUAGE plpgsql
 AS $$
 BEGIN
     PERFORM iot.enter(p);
-    PERFORM iot.need_role(p, 'SYS_ADMIN', 'TENANT_ADMIN');
+    PERFORM tb.need_audit(p);
 
     RETURN tb.audit_page(p, query, NULL, NULL, NULL, NULL);
 END
@@ -86,7 +97,7 @@ LANGUAGE plpgsql
 AS $$
 BEGIN
     PERFORM iot.enter(p);
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM tb.need_audit(p);
 
     RETURN tb.audit_page(p, query, tb.uuid(path[1]), NULL, NULL, NULL);
 END
@@ -99,7 +110,7 @@ LANGUAGE plpgsql
 AS $$
 BEGIN
     PERFORM iot.enter(p);
-    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM tb.need_audit(p);
 
     RETURN tb.audit_page(p, query, NULL, tb.uuid(path[1]), NULL, NULL);
 END
@@ -112,7 +123,7 @@ LANGUAGE plpgsql
 AS $$
 BEGIN
     PERFORM iot.enter(p);
-    PERFORM iot.need_role(p, 'SYS_ADMIN', 'TENANT_ADMIN');
+    PERFORM tb.need_audit(p);
 
     RETURN tb.audit_page(p, query, NULL, NULL, upper(path[1]),
                          tb.uuid(path[2]));
