@@ -69,9 +69,7 @@ DECLARE
     c       iot.user_credentials;
     now_ms  bigint := iot.now_ms();
 BEGIN
-    PERFORM iot.need_role(p, 'SYS_ADMIN', 'TENANT_ADMIN');
-
-    u := iot.user_get(p, id);
+    u := iot.user_get(p, id, 'WRITE');
 
     SELECT * INTO c FROM iot.user_credentials AS t
     WHERE t.user_id = u.id

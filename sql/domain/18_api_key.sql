@@ -18,7 +18,8 @@ DECLARE
 BEGIN
     PERFORM iot.need_write(p);
 
-    u := iot.user_get(p, id);
+    u := iot.user_get(p, id, CASE WHEN api_key_user.id = p.user_id THEN 'READ'
+                             ELSE 'IMPERSONATE' END);
 
     IF u.id = p.user_id
        OR p.role = 'TENANT_ADMIN'

@@ -272,6 +272,7 @@ BEGIN
     PERFORM iot.telemetry_forget(begun + interval '250 ms');
     PERFORM iot.maintain_identity();
     PERFORM iot.usage_review();
+    PERFORM iot.maintain_signup();
     PERFORM iot.maintain_rpc();
     PERFORM iot.maintain_job();
     PERFORM iot.maintain_alarms();

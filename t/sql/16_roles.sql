@@ -291,7 +291,10 @@ SELECT is(pg_temp.refusal('tech', v.fn, v.path, v.query::json, v.body), v.text,
     ('user_save', '{}', '{}', json_build_object(
         'id', pg_temp.ref('user a'), 'email', 'stolen@example.org',
         'authority', 'TENANT_ADMIN'), :'denied',
-        'nor takes it the account of an administrator'))
+        'nor takes it the account of an administrator'),
+    ('api_key_create', '{}', '{}', json_build_object(
+        'userId', pg_temp.ref('user a'), 'description', 'x'), :'denied',
+        'nor acts for one by a key'))
        v (fn, path, query, body, text, what);
 
 -- the tenant is never left without an administrator

@@ -48,6 +48,11 @@ ngx_int_t ngx_http_iot_tb_with_base(ngx_http_iot_call_t *call);
 
 ngx_int_t ngx_http_iot_tb_session(ngx_http_iot_call_t *call);
 
+/* self-registration; a function of which a session may come */
+
+ngx_int_t ngx_http_iot_tb_signup(ngx_http_iot_call_t *call);
+ngx_int_t ngx_http_iot_tb_new_session(ngx_http_iot_call_t *call);
+
 /* credentials of devices: their ids are computed, then SQL goes on */
 
 ngx_int_t ngx_http_iot_tb_credentials_save(ngx_http_iot_call_t *call);
