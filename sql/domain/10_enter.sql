@@ -169,7 +169,11 @@ BEGIN
         PERFORM iot.fail_request('User email should be specified!');
     END IF;
 
+    -- signs that are not seen, or turn the order of others, too
+
     IF length(result) > 255
+       OR result ~ U&'[\0001-\001F\007F-\009F\200B-\200F\2028-\202F'
+                   '\2060-\206F\FEFF]'
        OR result !~ '^[^@[:space:]<>()",;:\\]+@([^@[:space:].]+\.)+[a-z]{2,}$'
     THEN
         PERFORM iot.fail_request(
