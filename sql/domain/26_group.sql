@@ -227,6 +227,18 @@ BEGIN
         SELECT true, u.customer_id INTO known, owner FROM iot.users AS u
         WHERE u.tenant_id = tenant AND u.id = entity_owner.id;
 
+    WHEN 'ASSET' THEN
+        SELECT true, a.customer_id INTO known, owner FROM iot.asset AS a
+        WHERE a.tenant_id = tenant AND a.id = entity_owner.id;
+
+    WHEN 'ENTITY_VIEW' THEN
+        SELECT true, v.customer_id INTO known, owner FROM iot.entity_view AS v
+        WHERE v.tenant_id = tenant AND v.id = entity_owner.id;
+
+    WHEN 'DASHBOARD' THEN
+        SELECT true, NULL::uuid INTO known, owner FROM iot.dashboard AS d
+        WHERE d.tenant_id = tenant AND d.id = entity_owner.id;
+
     ELSE
         known := false;
     END CASE;

@@ -85,6 +85,12 @@ BEGIN
            WHEN 'DEVICE' THEN (SELECT d.name FROM iot.device AS d
                                WHERE d.tenant_id = tenant
                                      AND d.id = entity_name.id)
+           WHEN 'ASSET' THEN (SELECT a.name FROM iot.asset AS a
+                              WHERE a.tenant_id = tenant
+                                    AND a.id = entity_name.id)
+           WHEN 'ENTITY_VIEW' THEN (SELECT v.name FROM iot.entity_view AS v
+                                    WHERE v.tenant_id = tenant
+                                          AND v.id = entity_name.id)
            WHEN 'CUSTOMER' THEN (SELECT c.title FROM iot.customer AS c
                                  WHERE c.tenant_id = tenant
                                        AND c.id = entity_name.id)
@@ -108,6 +114,16 @@ BEGIN
         WHERE d.tenant_id = p.tenant_id AND d.id = owner_set.id;
 
         PERFORM pg_notify('iot', 'device ' || id);
+
+    WHEN 'ASSET' THEN
+        UPDATE iot.asset AS a
+        SET customer_id = owner, version = a.version + 1
+        WHERE a.tenant_id = p.tenant_id AND a.id = owner_set.id;
+
+    WHEN 'ENTITY_VIEW' THEN
+        UPDATE iot.entity_view AS v
+        SET customer_id = owner, version = v.version + 1
+        WHERE v.tenant_id = p.tenant_id AND v.id = owner_set.id;
 
     WHEN 'CUSTOMER' THEN
         PERFORM iot.lock('customers', p.tenant_id);

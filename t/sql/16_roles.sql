@@ -403,6 +403,30 @@ SELECT is(pg_temp.refusal('a', 'permission_save', '{}', '{}',
 SELECT is(jsonb_array_length(pg_temp.api('a', 'entity_group_permissions',
               ARRAY[pg_temp.id('pumps')])), 1, 'who has the group');
 
+-- assets are shared like devices
+
+SELECT pg_temp.made('asset', pg_temp.api('a', 'asset_save', '{}', '{}',
+           '{"name":"house"}')) \g /dev/null
+SELECT pg_temp.made('houses', pg_temp.api('a', 'group_save', '{}', '{}',
+           '{"type":"ASSET","name":"houses"}')) \g /dev/null
+SELECT pg_temp.api('a', 'group_add', ARRAY[pg_temp.id('houses')], '{}',
+           json_build_array(pg_temp.id('asset'))) \g /dev/null
+SELECT is(pg_temp.may('c2', 'ASSET', 'asset'), '-', 'an asset of the tenant');
+SELECT pg_temp.api('a', 'group_share', ARRAY[pg_temp.id('houses')], '{}',
+           json_build_object('ownerId', json_build_object(
+               'entityType', 'CUSTOMER', 'id', pg_temp.id('c2')),
+               'allUserGroup', true)) \g /dev/null
+SELECT is(pg_temp.may('c2', 'ASSET', 'asset'), 'READ,READ_TELEMETRY',
+          'once it is shared');
+SELECT is(pg_temp.names(pg_temp.api('c2', 'group_entities',
+              ARRAY[pg_temp.id('houses')], '{"pageSize":"9","page":"0"}')),
+          'house', 'in its group');
+SELECT is(pg_temp.refusal('a', 'owner_change', ARRAY['CUSTOMER',
+              pg_temp.id('c1'), 'ASSET', pg_temp.id('asset')]), 'done',
+          'it gets another owner');
+SELECT is(pg_temp.api('a', 'asset_get', ARRAY[pg_temp.id('asset')])
+          #>> '{customerId,id}', pg_temp.id('c1'), 'whom it says');
+
 -- public groups
 
 SELECT pg_temp.api('a', 'group_make_public', ARRAY[pg_temp.id('pumps')])

@@ -149,8 +149,8 @@ for my $field (qw(firstName lastName phone)) {
 }
 
 for my $code (q{' OR 1=1 --}, '%00', "\x{e9}") {
-    cmp_ok($t->post('/api/noauth/activateByEmailCode?emailCode=' . escape($code))
-        ->status, '<', 500, 'a code that is none');
+    cmp_ok($t->post('/api/noauth/activateByEmailCode?emailCode='
+        . escape($code))->status, '<', 500, 'a code that is none');
 }
 
 is($t->http('POST', '/api/noauth/signup', json => {

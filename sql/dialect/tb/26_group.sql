@@ -377,6 +377,10 @@ BEGIN
         RETURN tb.devices_page(query, p.tenant_id, NULL,
                                tb.in_group(p, g, 'd'));
 
+    WHEN 'ASSET', 'ENTITY_VIEW' THEN
+        RETURN tb.things_page(g.type, query, p.tenant_id, NULL, false,
+                              tb.in_group(p, g, 'd'));
+
     WHEN 'CUSTOMER' THEN
         RETURN tb.customers_page(query, p.tenant_id, tb.in_group(p, g, 'c'));
 

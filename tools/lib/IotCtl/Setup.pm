@@ -27,7 +27,7 @@ our %name = (tenant => 'Demo', customer => 'Demo customer',
 
 
 sub init {
-    my ($instance) = @_;
+    my ($instance, $demo) = @_;
     my $again = $instance->ready;
 
     $instance->make_dirs;
@@ -43,6 +43,7 @@ sub init {
 
     migrate($instance);
     accounts($instance) unless $again;
+    demo($instance) if $demo;
 
     IotCtl::Nginx::render($instance);
 
@@ -310,6 +311,34 @@ EOS
 
     return { TENANT_ID => $tenant, CUSTOMER_ID => $customer,
         DEVICE_ID => $device };
+}
+
+
+# Accounts whose passwords everybody knows.
+sub demo {
+    my ($instance) = @_;
+    my $program = $instance->secret_program;
+    my @hash;
+
+    for my $password (qw(sysadmin tenant customer)) {
+        my $out = must_run('iot-secret', [$program, 'hash'],
+            input => "$password\n");
+        push @hash, $out =~ /^(\$argon2id\$\S+)$/m
+            or fail(EXIT_FAILED, 'iot-secret printed no hash');
+    }
+
+    my $values = join(', ', map { IotCtl::Postgres::quote($_) }
+        'thingsboard.org', @hash);
+
+    $instance->sql("SELECT iot.init_demo_known($values)",
+        what => 'Making demo accounts');
+
+    say_line($_) for '', '*' x 72,
+        'WARNING: this instance has the DEMO accounts now.  Everybody knows',
+        'their passwords (sysadmin, tenant, customer) and the tokens of their',
+        'devices.  It must NOT be reached by anybody but you, and is NOT for',
+        'production.  Delete the users of @thingsboard.org to end this.',
+        '*' x 72, '';
 }
 
 
