@@ -52,13 +52,40 @@ my @bad = (
     ['PINGREQ with a body', packet(12, 0, 'x'), '81'],
     ['an overlong length', "\x30\x81\x80\x00", '81'],
     ['five bytes of length', "\x30\xff\xff\xff\xff\x01", '81'],
+    ['SUBSCRIBE with identifier 0', packet(8, 2, "\0\0\0" . str('a') . "\0"),
+        '82|81'],
+    ['UNSUBSCRIBE with identifier 0', packet(10, 2, "\0\0\0" . str('a')),
+        '82|81'],
+    ['PUBACK with identifier 0', packet(4, 0, "\0\0"), '82|81'],
+    ['PUBREC with identifier 0', packet(5, 0, "\0\0"), '82|81'],
+    ['PUBCOMP with identifier 0', packet(7, 0, "\0\0"), '82|81'],
+    ['PUBREL with identifier 0', packet(6, 2, "\0\0"), '82|81'],
+    ['a response topic with a wildcard',
+        packet(3, 0, str('a') . "\x06\x08\0\3a/+"), '82|81'],
+    ['an empty response topic', packet(3, 0, str('a') . "\3\x08\0\0"),
+        '82|81'],
+    ['a format that is neither 0 nor 1', packet(3, 0, str('a') . "\2\1\2"),
+        '82|81'],
+    ['alias 0', packet(3, 0, str('a') . "\3\x23\0\0x"), '94|82'],
+    ['an alias that is not known', packet(3, 0, "\0\0\3\x23\0\1x"), '82'],
+    ['a second CONNECT', packet(1, 0, str('MQTT') . "\5\2\0\0\0\0\1a"),
+        '82'],
+    ['no local of a share', packet(8, 2, "\0\1\0" . str('$share/g/a') . "\4"),
+        '82'],
+    ['a share without a name', packet(8, 2, "\0\1\0" . str('$share//a') . "\0"),
+        '82|81|8f'],
+    ['subscription identifier 0', packet(8, 2, "\0\1\2\x0b\0" . str('a')
+        . "\0"), '82|81'],
+    ['DISCONNECT with flags', packet(14, 1, ''), '81'],
+    ['an expiry for a session without', packet(14, 0, "\0\5\x11\0\0\0\1"),
+        '82'],
     ['bytes left over', packet(4, 0, "\0\1\0\0\0"), '81|82'],
 );
 
 for my $case (@bad) {
     my ($name, $bytes, $reasons) = @$case;
 
-    for my $at (0 .. (length($bytes) < 20 ? length($bytes) - 1 : 0)) {
+    for my $at (0 .. (length($bytes) < 40 ? length($bytes) - 1 : 0)) {
         my $c = $t->mqtt(5, "bad$at");
 
         if ($at) {
