@@ -33,7 +33,8 @@ enum {
     NGX_IOT_AUTH_IS_PUBLIC,
     NGX_IOT_AUTH_NAME,
     NGX_IOT_AUTH_KEY,
-    NGX_IOT_AUTH_EXPIRES
+    NGX_IOT_AUTH_EXPIRES,
+    NGX_IOT_AUTH_PLAN
 };
 
 
@@ -116,7 +117,7 @@ static ngx_iot_db_stmt_t  ngx_iot_auth_stmt = ngx_iot_db_stmt(
 
 static ngx_iot_db_stmt_t  ngx_iot_auth_key_stmt = ngx_iot_db_stmt(
     "SELECT role, tenant_id, customer_id, user_id, session_id, is_public,"
-    " name, key_id, expires FROM iot.api_key_principal($1)");
+    " name, key_id, expires, plan FROM iot.api_key_principal($1)");
 
 static ngx_iot_auth_role_t  ngx_iot_auth_roles[] = {
     { NGX_IOT_SYSTEM, ngx_string("SYS_ADMIN") },
@@ -642,8 +643,8 @@ ngx_iot_auth_loaded(ngx_iot_db_call_t *call)
 static ngx_int_t
 ngx_iot_auth_fill(ngx_iot_auth_entry_t *entry, PGresult *res)
 {
-    u_char                key[NGX_IOT_UUID_LEN];
     ngx_int_t             ms;
+    ngx_str_t             plan;
     ngx_iot_principal_t  *p;
 
     p = &entry->principal;
@@ -663,7 +664,17 @@ ngx_iot_auth_fill(ngx_iot_auth_entry_t *entry, PGresult *res)
                                        NGX_IOT_AUTH_SESSION);
 
     if (PQnfields(res) > NGX_IOT_AUTH_KEY) {
-        (void) ngx_iot_auth_uuid(entry, 3, key, res, NGX_IOT_AUTH_KEY);
+        p->has_key = ngx_iot_auth_uuid(entry, 3, p->key, res,
+                                       NGX_IOT_AUTH_KEY);
+
+        plan.data = (u_char *) PQgetvalue(res, 0, NGX_IOT_AUTH_PLAN);
+        plan.len = PQgetlength(res, 0, NGX_IOT_AUTH_PLAN);
+
+        if (ngx_iot_limit_parse(&p->plan, &plan) != NGX_OK) {
+            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                          "invalid plan \"%V\" of an API key", &plan);
+            return NGX_ERROR;
+        }
 
         if (!PQgetisnull(res, 0, NGX_IOT_AUTH_EXPIRES)) {
             ms = ngx_atoi((u_char *) PQgetvalue(res, 0, NGX_IOT_AUTH_EXPIRES),

@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 
 #include "ngx_iot_error.h"
+#include "ngx_iot_limit.h"
 
 
 /*
@@ -43,6 +44,8 @@ typedef struct {
     u_char           user[36];
     u_char           device[36];
     u_char           session[36];
+    u_char           key[36];         /* the API key that was shown */
+    ngx_iot_limit_t  plan;            /* what that key may do */
     ngx_str_t        name;            /* e-mail of a user, name of a device */
     unsigned         is_public:1;     /* read-only token of a public customer */
     unsigned         has_tenant:1;
@@ -50,6 +53,7 @@ typedef struct {
     unsigned         has_user:1;
     unsigned         has_device:1;
     unsigned         has_session:1;
+    unsigned         has_key:1;
 } ngx_iot_principal_t;
 
 

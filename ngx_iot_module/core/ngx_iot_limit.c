@@ -235,6 +235,54 @@ ngx_iot_limit_take(ngx_iot_limit_t *limit, char *what, ngx_str_t *key,
 
 
 void
+ngx_iot_limit_left(ngx_iot_limit_t *limit, char *what, ngx_str_t *key,
+    ngx_iot_limit_left_t *left)
+{
+    u_char                 id[NGX_IOT_LIMIT_ID];
+    uint64_t               full, tokens;
+    ngx_uint_t             i;
+    ngx_slab_pool_t       *shpool;
+    ngx_iot_bucket_t      *b;
+    ngx_iot_limit_node_t  *node;
+    ngx_iot_limit_zone_t  *lz;
+
+    left->limit = limit->n ? limit->windows[0].capacity : 0;
+    left->remaining = left->limit;
+    left->reset = 0;
+
+    lz = ngx_iot_zone()->limits;
+
+    if (limit->n == 0 || lz == NULL) {
+        return;
+    }
+
+    ngx_iot_limit_id(id, what, key);
+
+    shpool = ngx_iot_zone_pool();
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    node = ngx_iot_limit_find(lz, id);
+
+    for (i = 0; node && i < node->n; i++) {
+        b = &node->buckets[i];
+
+        full = (uint64_t) b->window.capacity * 1000 * b->window.seconds;
+        tokens = b->level / 1000 / b->window.seconds;
+
+        if (i == 0 || tokens < left->remaining) {
+            left->limit = b->window.capacity;
+            left->remaining = tokens;
+            left->reset = (full - b->level + b->window.capacity * 1000ULL - 1)
+                          / (b->window.capacity * 1000ULL);
+        }
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+void
 ngx_iot_limit_give(ngx_iot_limit_t *limit, char *what, ngx_str_t *key,
     ngx_uint_t n)
 {

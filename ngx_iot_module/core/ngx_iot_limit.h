@@ -47,6 +47,17 @@ ngx_int_t ngx_iot_limit_parse(ngx_iot_limit_t *limit, ngx_str_t *text);
 ngx_int_t ngx_iot_limit_take(ngx_iot_limit_t *limit, char *what,
     ngx_str_t *key, ngx_uint_t n, ngx_uint_t *retry_after);
 
+/* What is left in the bucket that will be empty first. */
+
+typedef struct {
+    ngx_uint_t              limit;
+    ngx_uint_t              remaining;
+    ngx_uint_t              reset;      /* seconds until it is full */
+} ngx_iot_limit_left_t;
+
+void ngx_iot_limit_left(ngx_iot_limit_t *limit, char *what, ngx_str_t *key,
+    ngx_iot_limit_left_t *left);
+
 /* Put back what turned out not to count. */
 void ngx_iot_limit_give(ngx_iot_limit_t *limit, char *what, ngx_str_t *key,
     ngx_uint_t n);

@@ -527,6 +527,7 @@ ngx_http_iot_gate_failed(ngx_http_iot_gate_t *gate, ngx_iot_error_t *err)
 static ngx_int_t
 ngx_http_iot_gate_check(ngx_http_iot_gate_t *gate, ngx_iot_principal_t *p)
 {
+    ngx_str_t                  key;
     ngx_uint_t                 who;
     ngx_http_iot_gate_conf_t  *conf;
 
@@ -560,6 +561,18 @@ ngx_http_iot_gate_check(ngx_http_iot_gate_t *gate, ngx_iot_principal_t *p)
 
     if (!(conf->who & who)) {
         return NGX_HTTP_FORBIDDEN;
+    }
+
+    if (p->has_key) {
+        key.data = p->key;
+        key.len = sizeof(p->key);
+
+        if (ngx_iot_limit_take(&p->plan, "api key", &key, 1,
+                               &gate->retry_after)
+            != NGX_OK)
+        {
+            return NGX_HTTP_TOO_MANY_REQUESTS;
+        }
     }
 
     if (p->is_public && !conf->is_public) {

@@ -23,8 +23,8 @@ static ngx_str_t  ngx_http_iot_cors_true = ngx_string("true");
 static ngx_str_t  ngx_http_iot_cors_age = ngx_string("1800");
 static ngx_str_t  ngx_http_iot_cors_vary = ngx_string("Origin");
 static ngx_str_t  ngx_http_iot_cors_expose =
-    ngx_string("Retry-After, Content-Disposition, RateLimit, "
-               "RateLimit-Policy");
+    ngx_string("Retry-After, Content-Disposition, RateLimit-Policy, "
+               "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset");
 static ngx_str_t  ngx_http_iot_cors_methods =
     ngx_string("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS");
 static ngx_str_t  ngx_http_iot_cors_requested =

@@ -392,6 +392,12 @@ BEGIN
     IF tenant IS NULL THEN
         PERFORM pg_notify('iot', 'settings ' || name);
 
+        -- what workers keep of all keys
+
+        IF starts_with(name, 'apiKeys.') THEN
+            PERFORM pg_notify('iot', 'plans');
+        END IF;
+
     ELSE
         PERFORM pg_notify('iot', 'tenant_setting ' || tenant);
     END IF;
@@ -494,7 +500,7 @@ BEGIN
     END IF;
 
     PERFORM iot.setting_put(p, d, tenant, v);
-    PERFORM iot.setting_rules(d.name);
+    PERFORM iot.setting_rules(d.name, tenant);
 END
 $$;
 
@@ -508,14 +514,17 @@ DECLARE
     d       iot.setting_definition := iot.setting_definition(p, name);
 BEGIN
     PERFORM iot.setting_put(p, d, tenant, NULL);
-    PERFORM iot.setting_rules(d.name);
+    PERFORM iot.setting_rules(d.name, tenant);
 END
 $$;
 
 
 -- What must hold between several settings.
 
-CREATE OR REPLACE FUNCTION iot.setting_rules(name text) RETURNS void
+DROP FUNCTION IF EXISTS iot.setting_rules(text);
+
+CREATE OR REPLACE FUNCTION iot.setting_rules(name text, tenant uuid)
+RETURNS void
 LANGUAGE plpgsql
 AS $$
 BEGIN
@@ -525,6 +534,10 @@ BEGIN
     THEN
         PERFORM iot.fail_request(
             'maximumLength must not be less than minimumLength');
+    END IF;
+
+    IF starts_with(name, 'apiKeys.') THEN
+        PERFORM iot.api_key_plan_rules(tenant);
     END IF;
 END
 $$;

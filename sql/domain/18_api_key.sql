@@ -165,18 +165,21 @@ $$;
 
 
 -- Who holds the key of that SHA-256 (hex); no row: nobody.  expires in
--- milliseconds, NULL: never.
+-- milliseconds, NULL: never.  plan is what it may do, '' without a limit.
 
-CREATE OR REPLACE FUNCTION iot.api_key_principal(p_hash text)
+DROP FUNCTION IF EXISTS iot.api_key_principal(text);
+
+CREATE FUNCTION iot.api_key_principal(p_hash text)
 RETURNS TABLE (role text, tenant_id uuid, customer_id uuid, user_id uuid,
     session_id uuid, is_public boolean, name text, key_id uuid,
-    expires bigint)
+    expires bigint, plan text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 BEGIN
     RETURN QUERY
         SELECT u.authority, u.tenant_id, u.customer_id, u.id, NULL::uuid,
-               false, u.email, k.id, NULLIF(k.expires_at, 0)
+               false, u.email, k.id, NULLIF(k.expires_at, 0),
+               iot.api_key_plan(k.tenant_id, k.id)
         FROM iot.api_key AS k
             JOIN iot.users AS u ON u.id = k.user_id
             JOIN iot.user_credentials AS c ON c.user_id = k.user_id
