@@ -111,6 +111,8 @@ END
             . "\n\n" . wrap('', '', '*' . join('; ', @facts) . '*') . "\n\n";
     }
 
+    # what breaks a line at two blanks leaves one
+    $text =~ s/[ ]+$//mg;
     $text =~ s/\n+\z/\n/;
     return $text;
 }
