@@ -41,7 +41,7 @@ static void ngx_iot_device_done(ngx_iot_device_t *device, ngx_int_t rc,
     ngx_iot_error_t *err);
 static ngx_int_t ngx_iot_device_fill(ngx_iot_device_t *device,
     PGresult *res, int row);
-static ngx_int_t ngx_iot_device_password(ngx_iot_device_t *device,
+static ngx_int_t ngx_iot_device_session(ngx_iot_device_t *device,
     PGresult *res);
 static ngx_uint_t ngx_iot_device_uuid(u_char *dst, PGresult *res, int row,
     int column);
@@ -53,16 +53,21 @@ static ngx_uint_t ngx_iot_device_key_pos(ngx_iot_device_t *device,
 
 static ngx_iot_db_stmt_t  ngx_iot_device_by_token_stmt = ngx_iot_db_stmt(
     "SELECT device_id, nr, tenant_id, customer_id, profile_id, name, gateway,"
-    " cast_strings, enabled FROM iot.device_by_token($1)");
+    " cast_strings, enabled,"
+    " iot.device_transport(tenant_id, profile_id) AS transport"
+    " FROM iot.device_by_token($1)");
 
 static ngx_iot_db_stmt_t  ngx_iot_device_by_login_stmt = ngx_iot_db_stmt(
     "SELECT device_id, nr, tenant_id, customer_id, profile_id, name, gateway,"
-    " cast_strings, enabled, tenant_profile_id, password"
+    " cast_strings, enabled, tenant_profile_id, password,"
+    " iot.device_transport(tenant_id, profile_id) AS transport"
     " FROM iot.device_by_login($1, $2)");
 
 static ngx_iot_db_stmt_t  ngx_iot_device_by_certificate_stmt = ngx_iot_db_stmt(
     "SELECT device_id, nr, tenant_id, customer_id, profile_id, name, gateway,"
-    " cast_strings, enabled FROM iot.device_by_certificate($1)");
+    " cast_strings, enabled,"
+    " iot.device_transport(tenant_id, profile_id) AS transport"
+    " FROM iot.device_by_certificate($1)");
 
 static ngx_rbtree_t       ngx_iot_device_tree;
 static ngx_rbtree_node_t  ngx_iot_device_sentinel;
@@ -354,6 +359,10 @@ ngx_iot_device_drop(ngx_iot_device_t *device)
         ngx_free(device->keys);
     }
 
+    if (device->transport) {
+        ngx_free(device->transport);
+    }
+
     if (device->rates) {
         ngx_iot_rates_release(device->rates);
     }
@@ -464,7 +473,7 @@ ngx_iot_device_loaded(ngx_iot_db_call_t *call)
         rc = ngx_iot_device_fill(device, call->result, 0);
 
         if (rc == NGX_OK) {
-            rc = ngx_iot_device_password(device, call->result);
+            rc = ngx_iot_device_session(device, call->result);
         }
 
         if (rc == NGX_OK) {
@@ -632,8 +641,21 @@ ngx_iot_device_fill(ngx_iot_device_t *device, PGresult *res, int row)
 
 
 static ngx_int_t
-ngx_iot_device_password(ngx_iot_device_t *device, PGresult *res)
+ngx_iot_device_session(ngx_iot_device_t *device, PGresult *res)
 {
+    int  column;
+
+    column = PQfnumber(res, "transport");
+
+    if (column >= 0 && !PQgetisnull(res, 0, column)) {
+        device->transport = ngx_iot_transport_parse(
+                                (u_char *) PQgetvalue(res, 0, column),
+                                PQgetlength(res, 0, column));
+        if (device->transport == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
     if (PQnfields(res) > 10 && !PQgetisnull(res, 0, 10)) {
         device->password.len = PQgetlength(res, 0, 10);
         device->password.data = ngx_alloc(device->password.len + 1,

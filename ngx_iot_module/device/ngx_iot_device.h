@@ -16,6 +16,7 @@
 #include "../core/ngx_iot_error.h"
 #include "../core/ngx_iot_rates.h"
 #include "../core/ngx_iot_zone.h"
+#include "ngx_iot_transport.h"
 
 
 #define NGX_IOT_UUID_TEXT    36
@@ -58,6 +59,8 @@ struct ngx_iot_device_s {
     ngx_atomic_uint_t  seen_keys_tag;
 
     ngx_iot_rates_t   *rates;         /* of the tenant, held */
+
+    ngx_iot_transport_t  *transport;  /* NULL: as usual */
 
     ngx_uint_t         changes;       /* when the database was asked */
 

@@ -457,6 +457,11 @@ ngx_iot_mqtt_identity_is_device(ngx_iot_mqtt_connecting_t *cn,
                ? NGX_IOT_MQTT_BAD_PASSWORD : NGX_IOT_MQTT_NOT_AUTHORIZED;
     }
 
+    if (device->transport && device->transport->other) {
+        ngx_iot_device_release(device);
+        return NGX_IOT_MQTT_UNAVAILABLE;
+    }
+
     s->device = device;
     s->role = NGX_IOT_DEVICE;
     s->topics = ngx_iot_mqtt_device_topics;

@@ -446,8 +446,9 @@ ngx_iot_mqtt_unsubscribe_one(ngx_iot_mqtt_session_t *s, ngx_str_t *filter)
 
             rc = t->on_unsubscribe(s, filter);
 
-            if (rc == NGX_OK) {
-                return NGX_IOT_MQTT_SUCCESS;
+            if (rc != NGX_DECLINED) {
+                return (rc == NGX_OK) ? NGX_IOT_MQTT_SUCCESS
+                                      : (ngx_uint_t) rc;
             }
         }
     }

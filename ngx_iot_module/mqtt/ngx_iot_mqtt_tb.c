@@ -30,7 +30,14 @@ static ngx_int_t ngx_iot_mqtt_tb_subscribe(ngx_iot_mqtt_session_t *s,
     ngx_str_t *filter, ngx_uint_t qos);
 static ngx_int_t ngx_iot_mqtt_tb_unsubscribe(ngx_iot_mqtt_session_t *s,
     ngx_str_t *filter);
-static ngx_iot_mqtt_tb_filter_t *ngx_iot_mqtt_tb_filter(ngx_str_t *filter);
+static ngx_iot_mqtt_tb_filter_t *ngx_iot_mqtt_tb_filter(
+    ngx_iot_device_t *device, ngx_str_t *filter);
+static ngx_iot_mqtt_tb_topic_t *ngx_iot_mqtt_tb_find(ngx_str_t *topic,
+    ngx_iot_mqtt_tb_call_t *call);
+static ngx_iot_mqtt_tb_topic_t *ngx_iot_mqtt_tb_custom(
+    ngx_iot_device_t *device, ngx_str_t *topic);
+static ngx_uint_t ngx_iot_mqtt_tb_is_proto(ngx_iot_device_t *device,
+    ngx_iot_mqtt_tb_topic_t *t);
 static void ngx_iot_mqtt_tb_connected(ngx_iot_mqtt_session_t *s);
 static void ngx_iot_mqtt_tb_closed(ngx_iot_mqtt_session_t *s);
 static ngx_int_t ngx_iot_mqtt_tb_subject(ngx_iot_mqtt_tb_t *tb,
@@ -158,6 +165,20 @@ static ngx_iot_mqtt_tb_topic_t  ngx_iot_mqtt_tb_names[] = {
       ngx_iot_mqtt_gw_publish, 0 },
 
     { ngx_null_string, 0, NULL, 0 }
+};
+
+
+/* the profile says what they are called */
+
+static ngx_iot_mqtt_tb_topic_t  ngx_iot_mqtt_tb_customs[] = {
+
+    { ngx_null_string, NGX_IOT_MQTT_TB_V1, ngx_iot_mqtt_tb_telemetry, 1 },
+
+    { ngx_null_string, NGX_IOT_MQTT_TB_V1, ngx_iot_mqtt_tb_attributes, 1 }
+};
+
+static ngx_iot_mqtt_tb_filter_t  ngx_iot_mqtt_tb_custom_filter = {
+    ngx_null_string, NGX_IOT_MQTT_TB_ATTRIBUTES, NGX_IOT_MQTT_TB_CUSTOM
 };
 
 
@@ -343,9 +364,12 @@ ngx_iot_mqtt_tb_notify(ngx_str_t *what, ngx_str_t *id)
 
     all = (what->len == 5 && ngx_strncmp(what->data, "reset", 5) == 0);
 
-    if (!all && (what->len != 6 || id->len != NGX_IOT_UUID_TEXT
-                 || (ngx_strncmp(what->data, "device", 6) != 0
-                     && ngx_strncmp(what->data, "tenant", 6) != 0)))
+    if (!all && (id->len != NGX_IOT_UUID_TEXT
+                 || ((what->len != 6
+                      || (ngx_strncmp(what->data, "device", 6) != 0
+                          && ngx_strncmp(what->data, "tenant", 6) != 0))
+                     && (what->len != 7
+                         || ngx_strncmp(what->data, "profile", 7) != 0))))
     {
         return;
     }
@@ -364,7 +388,8 @@ ngx_iot_mqtt_tb_notify(ngx_str_t *what, ngx_str_t *id)
 
         if (all
             || ngx_memcmp(device->id, id->data, NGX_IOT_UUID_TEXT) == 0
-            || ngx_memcmp(device->tenant, id->data, NGX_IOT_UUID_TEXT) == 0)
+            || ngx_memcmp(device->tenant, id->data, NGX_IOT_UUID_TEXT) == 0
+            || ngx_memcmp(device->profile, id->data, NGX_IOT_UUID_TEXT) == 0)
         {
             tb->stale = 1;
             ngx_iot_mqtt_tb_check(tb);
@@ -416,7 +441,8 @@ ngx_iot_mqtt_tb_checked(ngx_iot_device_wait_t *wait, ngx_int_t rc,
         && ngx_memcmp(device->id, s->device->id, NGX_IOT_UUID_TEXT) == 0
         && ngx_memcmp(device->tenant, s->device->tenant, NGX_IOT_UUID_TEXT)
            == 0
-        && device->gateway == s->device->gateway)
+        && device->gateway == s->device->gateway
+        && (device->transport == NULL || !device->transport->other))
     {
         ngx_iot_device_release(s->device);
 
@@ -448,14 +474,32 @@ ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_pub_t *pub)
 
     ngx_iot_activity(s->device->nr, NGX_IOT_ACTIVITY_SEEN);
 
-    if (topic->data[0] != 'v'
-        || (topic->data[1] != '1' && topic->data[1] != '2')
-        || topic->data[2] != '/')
+    if (topic->data[0] == 'v'
+        && (topic->data[1] == '1' || topic->data[1] == '2')
+        && topic->data[2] == '/')
     {
-        /* its own corner of the tree is an ordinary one */
+        t = ngx_iot_mqtt_tb_find(topic, &call);
 
-        return ngx_iot_mqtt_tb_other(s, NGX_IOT_MQTT_PUB, topic,
-                                     NGX_IOT_MQTT_BAD_TOPIC);
+        if (t == NULL) {
+            t = ngx_iot_mqtt_tb_custom(s->device, topic);
+        }
+
+        if (t == NULL) {
+            return NGX_IOT_MQTT_BAD_TOPIC;
+        }
+
+    } else {
+        call.number = 0;
+        ngx_str_null(&call.id);
+
+        t = ngx_iot_mqtt_tb_custom(s->device, topic);
+
+        if (t == NULL) {
+            /* its own corner of the tree is an ordinary one */
+
+            return ngx_iot_mqtt_tb_other(s, NGX_IOT_MQTT_PUB, topic,
+                                         NGX_IOT_MQTT_BAD_TOPIC);
+        }
     }
 
     if (pub->packet->payload.len > NGX_IOT_MQTT_TB_PAYLOAD) {
@@ -475,31 +519,84 @@ ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_pub_t *pub)
         ngx_iot_mqtt_gw_seen(call.tb->gw);
     }
 
-    for (t = ngx_iot_mqtt_tb_names; t->name.len; t++) {
-
-        if (!ngx_iot_mqtt_tb_match(&t->name, topic, &call.id)) {
-            continue;
-        }
-
-        call.number = 0;
-
-        if (call.id.len
-            && ngx_iot_mqtt_tb_number(&call.id, &call.number) != NGX_OK)
-        {
-            continue;
-        }
-
-        call.topic = t;
-
-        if (ngx_iot_device_rate(s->device, 1, t->telemetry, 0) != NGX_OK) {
-            ngx_iot_mqtt_end(s, NGX_IOT_MQTT_RATE_TOO_HIGH);
-            return NGX_IOT_MQTT_QUOTA;
-        }
-
-        return t->handler(&call);
+    if (ngx_iot_device_rate(s->device, 1, t->telemetry, 0) != NGX_OK) {
+        ngx_iot_mqtt_end(s, NGX_IOT_MQTT_RATE_TOO_HIGH);
+        return NGX_IOT_MQTT_QUOTA;
     }
 
-    return NGX_IOT_MQTT_BAD_TOPIC;
+    call.topic = t;
+
+    return ngx_iot_mqtt_tb_is_proto(s->device, t) ? ngx_iot_mqtt_tb_proto(&call)
+                                                  : t->handler(&call);
+}
+
+
+static ngx_iot_mqtt_tb_topic_t *
+ngx_iot_mqtt_tb_find(ngx_str_t *topic, ngx_iot_mqtt_tb_call_t *call)
+{
+    ngx_iot_mqtt_tb_topic_t  *t;
+
+    for (t = ngx_iot_mqtt_tb_names; t->name.len; t++) {
+
+        if (!ngx_iot_mqtt_tb_match(&t->name, topic, &call->id)) {
+            continue;
+        }
+
+        call->number = 0;
+
+        if (call->id.len == 0
+            || ngx_iot_mqtt_tb_number(&call->id, &call->number) == NGX_OK)
+        {
+            return t;
+        }
+    }
+
+    ngx_str_null(&call->id);
+    call->number = 0;
+
+    return NULL;
+}
+
+
+static ngx_iot_mqtt_tb_topic_t *
+ngx_iot_mqtt_tb_custom(ngx_iot_device_t *device, ngx_str_t *topic)
+{
+    ngx_iot_transport_t  *transport;
+
+    transport = device->transport;
+
+    if (transport == NULL) {
+        return NULL;
+    }
+
+    if (transport->telemetry.len
+        && ngx_iot_topic_match(&transport->telemetry, topic))
+    {
+        return &ngx_iot_mqtt_tb_customs[0];
+    }
+
+    if (transport->attributes.len
+        && ngx_iot_topic_match(&transport->attributes, topic))
+    {
+        return &ngx_iot_mqtt_tb_customs[1];
+    }
+
+    return NULL;
+}
+
+
+/* the topics whose spelling does not say it are what the profile says */
+
+static ngx_uint_t
+ngx_iot_mqtt_tb_is_proto(ngx_iot_device_t *device, ngx_iot_mqtt_tb_topic_t *t)
+{
+    return device->transport && device->transport->proto
+           && (t->form == NGX_IOT_MQTT_TB_V1 || t->form == NGX_IOT_MQTT_TB_V2)
+           && (t->handler == ngx_iot_mqtt_tb_telemetry
+               || t->handler == ngx_iot_mqtt_tb_attributes
+               || t->handler == ngx_iot_mqtt_tb_attribute_request
+               || t->handler == ngx_iot_mqtt_tb_rpc_response
+               || t->handler == ngx_iot_mqtt_tb_rpc_request);
 }
 
 
@@ -597,8 +694,9 @@ ngx_iot_mqtt_tb_number(ngx_str_t *id, int32_t *number)
 
 
 static ngx_iot_mqtt_tb_filter_t *
-ngx_iot_mqtt_tb_filter(ngx_str_t *filter)
+ngx_iot_mqtt_tb_filter(ngx_iot_device_t *device, ngx_str_t *filter)
 {
+    ngx_str_t                 *own;
     ngx_iot_mqtt_tb_filter_t  *f;
 
     for (f = ngx_iot_mqtt_tb_filters; f->filter.len; f++) {
@@ -607,6 +705,16 @@ ngx_iot_mqtt_tb_filter(ngx_str_t *filter)
             && ngx_memcmp(f->filter.data, filter->data, filter->len) == 0)
         {
             return f;
+        }
+    }
+
+    if (device->transport) {
+        own = &device->transport->subscribe;
+
+        if (own->len && own->len == filter->len
+            && ngx_memcmp(own->data, filter->data, own->len) == 0)
+        {
+            return &ngx_iot_mqtt_tb_custom_filter;
         }
     }
 
@@ -646,7 +754,7 @@ ngx_iot_mqtt_tb_subscribe(ngx_iot_mqtt_session_t *s, ngx_str_t *filter,
         return NGX_DECLINED;
     }
 
-    f = ngx_iot_mqtt_tb_filter(filter);
+    f = ngx_iot_mqtt_tb_filter(s->device, filter);
 
     if (f == NULL) {
         return ngx_iot_mqtt_tb_other(s, NGX_IOT_MQTT_SUB, filter,
@@ -709,9 +817,14 @@ ngx_iot_mqtt_tb_unsubscribe(ngx_iot_mqtt_session_t *s, ngx_str_t *filter)
     ngx_iot_mqtt_tb_filter_t  *f;
 
     tb = s->topics_data;
-    f = ngx_iot_mqtt_tb_filter(filter);
+    f = ngx_iot_mqtt_tb_filter(s->device, filter);
 
-    if (tb == NULL || f == NULL) {
+    if (tb && f == NULL) {
+        return ngx_iot_mqtt_tb_other(s, NGX_IOT_MQTT_SUB, filter,
+                                     NGX_IOT_MQTT_BAD_FILTER);
+    }
+
+    if (tb == NULL) {
         return NGX_DECLINED;
     }
 
@@ -759,6 +872,20 @@ ngx_iot_mqtt_tb_send(ngx_iot_mqtt_session_t *s, ngx_uint_t subject,
 
     if (tb == NULL) {
         return NGX_DECLINED;
+    }
+
+    if (form == NGX_IOT_MQTT_TB_CUSTOM) {
+
+        if (s->device->transport == NULL
+            || s->device->transport->subscribe.len == 0)
+        {
+            return NGX_DECLINED;
+        }
+
+        return ngx_iot_mqtt_tb_send_to(s, &s->device->transport->subscribe,
+                                       payload,
+                                       ngx_iot_mqtt_tb_granted(tb, subject,
+                                                               form));
     }
 
     for (f = ngx_iot_mqtt_tb_filters; f->filter.len; f++) {
@@ -970,6 +1097,10 @@ ngx_iot_mqtt_tb_bad(ngx_iot_mqtt_tb_op_t *op, ngx_str_t *text)
                   "payload of device %*s of tenant %*s refused: %V",
                   (size_t) NGX_IOT_UUID_TEXT, op->device->id,
                   (size_t) NGX_IOT_UUID_TEXT, op->device->tenant, text);
+
+    if (op->in && op->device->transport && op->device->transport->ack_bad) {
+        return NGX_IOT_MQTT_BAD_PAYLOAD;
+    }
 
     if (s && !op->cbor && (op->in == NULL || op->version < NGX_IOT_MQTT_V5)) {
         ngx_iot_mqtt_end(s, NGX_IOT_MQTT_BAD_PAYLOAD);

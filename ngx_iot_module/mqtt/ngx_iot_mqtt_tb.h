@@ -63,7 +63,8 @@ typedef struct ngx_iot_mqtt_gw_s        ngx_iot_mqtt_gw_t;
 #define NGX_IOT_MQTT_TB_V2               1
 #define NGX_IOT_MQTT_TB_V2_JSON          2
 #define NGX_IOT_MQTT_TB_V2_PROTO         3
-#define NGX_IOT_MQTT_TB_FORMS            4
+#define NGX_IOT_MQTT_TB_CUSTOM           4      /* of the profile */
+#define NGX_IOT_MQTT_TB_FORMS            5
 
 
 typedef struct {
