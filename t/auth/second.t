@@ -282,6 +282,33 @@ is($t->del("$config?providerType=EMAIL", token => $token)->body, '',
 is($t->try_login('u1@iot.test', $password)->json->{scope}, undef,
     'the password is enough');
 
+# taken away by an administrator
+
+my $lost = "/api/2fa/user/$id{4}";
+
+refused($t->del($lost, token => $t->tenant), 400, 31,
+    '2FA provider is not configured', 'who has none');
+$token = $t->login('u4@iot.test', $password);
+$made = $t->post("$config/generate?providerType=TOTP", token => $token)->json;
+$t->post("$config?verificationCode=" . totp($made->{authUrl}),
+    token => $token, json => $made);
+$made = $t->post("$config/generate?providerType=BACKUP_CODE",
+    token => $token)->json;
+$t->post($config, token => $token, json => $made);
+is($t->try_login('u4@iot.test', $password)->json->{scope},
+    'PRE_VERIFICATION_TOKEN', 'a password is not enough');
+is($t->del($lost, token => $_)->status, 403, 'not by others')
+    for $sys, $t->customer, $token;
+is($t->del("$lost?providerType=PIGEON", token => $t->tenant)->status, 400,
+    'no such kind');
+is($t->del("$lost?providerType=TOTP", token => $t->tenant)->body, '',
+    'by the administrator of the tenant');
+is($t->try_login('u4@iot.test', $password)->json->{scope}, undef,
+    'the backup codes went too');
+is($t->value(q{SELECT data ->> 'secondFactor' FROM iot.audit_log
+    WHERE entity_id = ? AND user_name = ? AND action = 'CREDENTIALS_UPDATED'},
+    $id{4}, $t->account('TENANT_EMAIL')), 'TOTP', 'in the audit log');
+
 # enforced
 
 platform(enforceTwoFa => JSON::XS::true,

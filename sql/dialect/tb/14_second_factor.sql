@@ -157,6 +157,23 @@ END
 $$;
 
 
+-- Of another user, by who may change it.
+
+CREATE OR REPLACE FUNCTION tb.second_remove(p iot.principal, path text[],
+    query json, body json) RETURNS json
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM iot.enter(p);
+    PERFORM iot.second_remove(p, tb.uuid(path[1]),
+        CASE WHEN tb.arg(query, 'providerType') IS NOT NULL
+        THEN tb.second_type(query) END);
+
+    RETURN NULL;
+END
+$$;
+
+
 CREATE OR REPLACE FUNCTION tb.second_types(p iot.principal, path text[],
     query json, body json) RETURNS json
 LANGUAGE plpgsql
@@ -204,9 +221,11 @@ CREATE OR REPLACE FUNCTION tb.second_providers(p iot.principal, path text[],
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    pause  json := iot.second_settings() -> 'minVerificationCodeSendPeriod';
+    pause  json;
 BEGIN
     PERFORM iot.enter(p);
+
+    pause := iot.second_settings() -> 'minVerificationCodeSendPeriod';
 
     RETURN COALESCE(
         (SELECT json_agg(json_build_object(
