@@ -265,6 +265,10 @@ BEGIN
     IF r.id IS NULL THEN
         SELECT * INTO r FROM iot.customer AS c
         WHERE c.tenant_id = p.tenant_id AND c.title = 'Public';
+
+    ELSE
+        PERFORM iot.audit(p, 'CUSTOMER', r.id, r.title, 'ADDED',
+                          customer => r.id);
     END IF;
 
     RETURN r;

@@ -84,12 +84,15 @@ $$;
 
 -- The profile of that name, made when there is none.
 
-CREATE OR REPLACE FUNCTION iot.device_profile_by_name(tenant uuid, name text)
-RETURNS iot.device_profile
+DROP FUNCTION IF EXISTS iot.device_profile_by_name(uuid, text);
+
+CREATE OR REPLACE FUNCTION iot.device_profile_by_name(p iot.principal,
+    tenant uuid, name text) RETURNS iot.device_profile
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    r  iot.device_profile;
+    r    iot.device_profile;
+    who  iot.principal := p;
 BEGIN
     LOOP
         SELECT * INTO r FROM iot.device_profile AS d
@@ -103,7 +106,17 @@ BEGIN
         ON CONFLICT ON CONSTRAINT device_profile_tenant_id_name_key DO NOTHING
         RETURNING * INTO r;
 
-        EXIT WHEN r.id IS NOT NULL;
+        IF r.id IS NOT NULL THEN
+            IF p.tenant_id IS DISTINCT FROM tenant THEN
+                who.tenant_id := tenant;
+                who.customer_id := NULL;
+                who.user_id := NULL;
+            END IF;
+
+            PERFORM iot.audit(who, 'DEVICE_PROFILE', r.id, r.name,
+                              'ADDED');
+            EXIT;
+        END IF;
     END LOOP;
 
     RETURN r;

@@ -33,14 +33,16 @@ $$;
 -- The profile a device gets: by id, else by the name given as its type, else
 -- the default one.
 
-CREATE OR REPLACE FUNCTION iot.device_choose_profile(tenant uuid,
+DROP FUNCTION IF EXISTS iot.device_choose_profile(uuid, uuid, text);
+
+CREATE OR REPLACE FUNCTION iot.device_choose_profile(p iot.principal,
     profile_id uuid, type text) RETURNS uuid
 LANGUAGE plpgsql
 AS $$
 BEGIN
     IF profile_id IS NOT NULL THEN
         IF NOT EXISTS (SELECT FROM iot.device_profile AS d
-                       WHERE d.tenant_id = tenant
+                       WHERE d.tenant_id = p.tenant_id
                              AND d.id = device_choose_profile.profile_id)
         THEN
             PERFORM iot.fail_request(
@@ -51,10 +53,10 @@ BEGIN
     END IF;
 
     IF COALESCE(btrim(type), '') <> '' THEN
-        RETURN (iot.device_profile_by_name(tenant, type)).id;
+        RETURN (iot.device_profile_by_name(p, p.tenant_id, type)).id;
     END IF;
 
-    RETURN (iot.device_profile_default(tenant)).id;
+    RETURN (iot.device_profile_default(p.tenant_id)).id;
 END
 $$;
 
@@ -169,7 +171,7 @@ BEGIN
     r.tenant_id := p.tenant_id;
     r.is_gateway := COALESCE((r.additional_info ->> 'gateway') = 'true',
                              false);
-    r.profile_id := iot.device_choose_profile(p.tenant_id, r.profile_id, type);
+    r.profile_id := iot.device_choose_profile(p, r.profile_id, type);
 
     IF r.id IS NULL THEN
         RETURN iot.device_create(p, r, credentials, conflict, separator,
@@ -296,7 +298,7 @@ BEGIN
         UPDATE iot.device AS d
         SET tenant_id = tenant,
             customer_id = NULL,
-            profile_id = (iot.device_profile_by_name(tenant, profile)).id,
+            profile_id = (iot.device_profile_by_name(p, tenant, profile)).id,
             version = d.version + 1
         WHERE d.tenant_id = r.tenant_id AND d.id = r.id
         RETURNING * INTO r;

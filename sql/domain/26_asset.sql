@@ -33,14 +33,16 @@ $$;
 -- The profile an asset gets: by id, else by the name given as its type, else
 -- the default one.
 
-CREATE OR REPLACE FUNCTION iot.asset_choose_profile(tenant uuid,
+DROP FUNCTION IF EXISTS iot.asset_choose_profile(uuid, uuid, text);
+
+CREATE OR REPLACE FUNCTION iot.asset_choose_profile(p iot.principal,
     profile_id uuid, type text) RETURNS uuid
 LANGUAGE plpgsql
 AS $$
 BEGIN
     IF profile_id IS NOT NULL THEN
         IF NOT EXISTS (SELECT FROM iot.asset_profile AS a
-                       WHERE a.tenant_id = tenant
+                       WHERE a.tenant_id = p.tenant_id
                              AND a.id = asset_choose_profile.profile_id)
         THEN
             PERFORM iot.fail_request(
@@ -51,10 +53,10 @@ BEGIN
     END IF;
 
     IF COALESCE(btrim(type), '') <> '' THEN
-        RETURN (iot.asset_profile_by_name(tenant, type)).id;
+        RETURN (iot.asset_profile_by_name(p, p.tenant_id, type)).id;
     END IF;
 
-    RETURN (iot.asset_profile_default(tenant)).id;
+    RETURN (iot.asset_profile_default(p.tenant_id)).id;
 END
 $$;
 
@@ -101,7 +103,7 @@ BEGIN
                             r.customer_id);
 
     r.tenant_id := p.tenant_id;
-    r.profile_id := iot.asset_choose_profile(p.tenant_id, r.profile_id, type);
+    r.profile_id := iot.asset_choose_profile(p, r.profile_id, type);
 
     IF r.id IS NULL THEN
         RETURN iot.asset_create(p, r, conflict, separator, strategy);
@@ -234,7 +236,7 @@ BEGIN
         UPDATE iot.asset AS a
         SET tenant_id = tenant,
             customer_id = NULL,
-            profile_id = (iot.asset_profile_by_name(tenant, profile)).id,
+            profile_id = (iot.asset_profile_by_name(p, tenant, profile)).id,
             version = a.version + 1
         WHERE a.tenant_id = r.tenant_id AND a.id = r.id
         RETURNING * INTO r;

@@ -49,12 +49,15 @@ $$;
 
 -- The profile of that name, made when there is none.
 
-CREATE OR REPLACE FUNCTION iot.asset_profile_by_name(tenant uuid, name text)
-RETURNS iot.asset_profile
+DROP FUNCTION IF EXISTS iot.asset_profile_by_name(uuid, text);
+
+CREATE OR REPLACE FUNCTION iot.asset_profile_by_name(p iot.principal,
+    tenant uuid, name text) RETURNS iot.asset_profile
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    r  iot.asset_profile;
+    r    iot.asset_profile;
+    who  iot.principal := p;
 BEGIN
     LOOP
         SELECT * INTO r FROM iot.asset_profile AS a
@@ -67,7 +70,17 @@ BEGIN
         ON CONFLICT ON CONSTRAINT asset_profile_tenant_id_name_key DO NOTHING
         RETURNING * INTO r;
 
-        EXIT WHEN r.id IS NOT NULL;
+        IF r.id IS NOT NULL THEN
+            IF p.tenant_id IS DISTINCT FROM tenant THEN
+                who.tenant_id := tenant;
+                who.customer_id := NULL;
+                who.user_id := NULL;
+            END IF;
+
+            PERFORM iot.audit(who, 'ASSET_PROFILE', r.id, r.name,
+                              'ADDED');
+            EXIT;
+        END IF;
     END LOOP;
 
     RETURN r;

@@ -111,6 +111,25 @@ END
 $$;
 
 
+-- Forget a request that the caller may make; a device that is waited for does
+-- not get it any more.
+
+CREATE OR REPLACE FUNCTION iot.rpc_delete(p iot.principal, r iot.rpc)
+RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    DELETE FROM iot.rpc AS t
+    WHERE t.tenant_id = p.tenant_id AND t.id = r.id;
+
+    PERFORM iot.audit(p, 'RPC', r.id, r.body ->> 'method', 'DELETED',
+        data => json_build_object('deviceId', r.device_id),
+        customer => (SELECT d.customer_id FROM iot.device AS d
+                     WHERE d.tenant_id = r.tenant_id AND d.id = r.device_id));
+END
+$$;
+
+
 -- The status as it is now: the sweep comes later than the end.
 
 CREATE OR REPLACE FUNCTION iot.rpc_status_now(r iot.rpc) RETURNS text

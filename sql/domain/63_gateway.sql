@@ -32,7 +32,7 @@ BEGIN
     -- a refusal takes back whatever was done in this block
 
     BEGIN
-        d.profile_id := iot.device_choose_profile(g.tenant_id, NULL,
+        d.profile_id := iot.device_choose_profile(p, NULL,
                             COALESCE(NULLIF(btrim(type), ''), 'default'));
 
         d := iot.device_create(p, d, NULL);

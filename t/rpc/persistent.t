@@ -152,6 +152,9 @@ is($t->http('DELETE', "/api/rpc/persistent/$rpc[0]",
     token => $tenant)->status, 200, 'deleted');
 is($t->get("/api/rpc/persistent/$rpc[0]", token => $tenant)->status, 404,
     'gone');
+is($t->value(q{SELECT user_name FROM iot.audit_log WHERE entity_type = 'RPC'
+    AND entity_id = ? AND action = 'DELETED'}, $rpc[0]),
+    $t->account('TENANT_EMAIL'), 'in the audit log');
 is($t->get('/api/rpc/persistent/x', token => $tenant)->status, 400, 'no id');
 
 done_testing();

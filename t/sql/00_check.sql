@@ -6,7 +6,7 @@
 
 BEGIN;
 
-SELECT plan(11);
+SELECT plan(15);
 
 
 SELECT is_empty($$
@@ -68,6 +68,71 @@ SELECT is_empty($$
      WHERE c.relnamespace = 'iot'::regnamespace AND c.relrowsecurity
            AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)
 $$, 'each of them has a policy');
+
+
+SELECT is_empty($$
+    SELECT c.oid::regclass
+      FROM pg_class c
+      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
+           AND NOT a.attisdropped
+     WHERE c.relnamespace = 'iot'::regnamespace AND c.relkind IN ('r', 'p')
+           AND NOT EXISTS (
+               SELECT FROM pg_policy p
+                WHERE p.polrelid = c.oid
+                      AND pg_get_expr(p.polqual, p.polrelid)
+                          ~ '(tenant_id = .*iot\.tenant\(\)|^false$)')
+$$, 'a policy that is about the tenant of the caller, or lets nobody in');
+
+
+-- what was done stays written
+
+SELECT is_empty($$
+    SELECT r.rolname, t.privilege
+      FROM pg_roles r
+           CROSS JOIN (VALUES ('UPDATE'), ('DELETE'), ('TRUNCATE'),
+                              ('TRIGGER')) t (privilege)
+     WHERE r.rolname LIKE 'iot\_%' AND r.rolname <> 'iot_owner'
+           AND has_table_privilege(r.oid, 'iot.audit_log', t.privilege)
+$$, 'nobody but the owner changes the audit log or deletes from it');
+
+SELECT is_empty($$
+    SELECT r.rolname, a.attname
+      FROM pg_roles r
+      JOIN pg_attribute a ON a.attrelid = 'iot.audit_log'::regclass
+           AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE r.rolname LIKE 'iot\_%' AND r.rolname <> 'iot_owner'
+           AND has_column_privilege(r.oid, 'iot.audit_log', a.attname,
+                                    'UPDATE')
+$$, 'nor any column of it');
+
+
+-- row-level security has to know who asks before anything is read: the first
+-- call of an endpoint is iot.enter(p), or a function that begins with it
+
+CREATE TEMP TABLE first_call AS
+    SELECT f.proname AS function,
+           f.oid::regprocedure::text AS name,
+           oidvectortypes(f.proargtypes) = 'iot.principal, text[], json, json'
+               AS endpoint,
+           split_part(f.prosrc, 'BEGIN', 1)
+               ~ '\m(tb\.\w+\(p\M|iot\.(?!(now_ms|new_id)\()\w+\()' AS early,
+           (regexp_match(substr(f.prosrc, strpos(f.prosrc, 'BEGIN')),
+                         '\m(iot\.\w+|tb\.\w+)\(p\M'))[1] AS calls
+      FROM pg_proc f
+     WHERE f.pronamespace = 'tb'::regnamespace;
+
+SELECT is_empty($$
+    WITH RECURSIVE enters AS (
+        SELECT function FROM first_call
+         WHERE calls = 'iot.enter' AND NOT early
+         UNION
+        SELECT f.function FROM first_call f
+          JOIN enters e ON f.calls = 'tb.' || e.function
+         WHERE NOT f.early
+    )
+    SELECT name FROM first_call
+     WHERE endpoint AND function NOT IN (SELECT function FROM enters)
+$$, 'each endpoint first tells who asks, or leaves that to another');
 
 
 -- the table of routes in C and the functions belong together

@@ -88,6 +88,35 @@ SELECT is(:'newest'::jsonb - 'id' - 'createdTime' - 'tenantId' - 'entityId'
           'the newest first');
 
 
+-- what is made on the way is written too
+
+SELECT pg_temp.made('typed', pg_temp.api('a', 'device_save', '{}', '{}',
+           '{"name":"typed","type":"Made by name"}')) \g /dev/null
+SELECT pg_temp.made('asset', pg_temp.api('a', 'asset_save', '{}', '{}',
+           '{"name":"typed","type":"Made by name"}')) \g /dev/null
+SELECT pg_temp.api('a', 'device_save', '{}', '{}',
+           '{"name":"typed too","type":"Made by name"}') \g /dev/null
+
+SELECT is((SELECT string_agg(l.entity_type || ' ' || l.user_name, ','
+                             ORDER BY l.entity_type)
+             FROM iot.audit_log l
+            WHERE l.entity_name = 'Made by name' AND l.action = 'ADDED'
+                  AND l.entity_id IS NOT NULL),
+          'ASSET_PROFILE a@example.org,DEVICE_PROFILE a@example.org',
+          'profiles made by name, once');
+
+SELECT pg_temp.api('a', 'device_assign_public', ARRAY[pg_temp.id('typed')])
+       \g /dev/null
+SELECT pg_temp.api('a', 'asset_assign_public', ARRAY[pg_temp.id('asset')])
+       \g /dev/null
+
+SELECT is((SELECT array_agg(l.customer_id = l.entity_id)
+             FROM iot.audit_log l
+            WHERE l.entity_type = 'CUSTOMER' AND l.entity_name = 'Public'
+                  AND l.action = 'ADDED'), ARRAY[true],
+          'the public customer, once');
+
+
 -- who reads
 
 SELECT is(pg_temp.actions('b', 'audit_logs_entity',

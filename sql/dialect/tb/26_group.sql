@@ -244,12 +244,13 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     owner  uuid;
-    kind   text := iot.group_type(upper(path[3]));
+    kind   text;
     g      iot.entity_group;
 BEGIN
     PERFORM iot.enter(p);
     PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
+    kind := iot.group_type(upper(path[3]));
     owner := tb.owner_path(p, path[1], path[2]);
 
     IF path[4] = 'All' THEN
@@ -292,10 +293,12 @@ CREATE OR REPLACE FUNCTION tb.group_infos(p iot.principal, path text[],
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    kind  text := iot.group_type(upper(path[1]));
+    kind  text;
 BEGIN
     PERFORM iot.enter(p);
     PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
+
+    kind := iot.group_type(upper(path[1]));
     PERFORM iot.group_all(p.tenant_id, p.customer_id, kind);
 
     RETURN tb.list(tb.page(query), 'tb.group_out(g)',

@@ -153,16 +153,10 @@ CREATE OR REPLACE FUNCTION tb.rpc_delete(p iot.principal, path text[],
     query json, body json) RETURNS json
 LANGUAGE plpgsql
 AS $$
-DECLARE
-    r  iot.rpc;
 BEGIN
     PERFORM iot.enter(p);
     PERFORM iot.need_role(p, 'TENANT_ADMIN');
-
-    r := tb.rpc_find(p, tb.uuid(path[1]), 'RPC_CALL');
-
-    DELETE FROM iot.rpc t
-     WHERE t.tenant_id = r.tenant_id AND t.id = r.id;
+    PERFORM iot.rpc_delete(p, tb.rpc_find(p, tb.uuid(path[1]), 'RPC_CALL'));
 
     RETURN NULL;
 END
