@@ -63,6 +63,8 @@ typedef struct {
     unsigned              loading:1;
     unsigned              cached:1;
     unsigned              usable:1;
+    unsigned              familiar:1;
+    unsigned              counted:1;  /* against the account */
 } ngx_iot_basic_entry_t;
 
 
@@ -89,6 +91,10 @@ static void ngx_iot_basic_forget(ngx_iot_basic_entry_t *entry);
 static void ngx_iot_basic_free(ngx_iot_basic_entry_t *entry);
 static ngx_int_t ngx_iot_basic_admit(ngx_iot_basic_entry_t *entry,
     ngx_iot_error_t *err);
+static ngx_int_t ngx_iot_basic_admit_stranger(ngx_iot_basic_entry_t *entry);
+static void ngx_iot_basic_account(ngx_iot_basic_entry_t *entry,
+    ngx_str_t *key);
+static void ngx_iot_basic_late(ngx_iot_error_t *err, ngx_uint_t seconds);
 static void ngx_iot_basic_forgive(ngx_iot_basic_entry_t *entry);
 static ngx_int_t ngx_iot_basic_send(ngx_iot_basic_entry_t *entry,
     ngx_iot_db_stmt_t *stmt, ngx_str_t **params, ngx_uint_t n,
@@ -110,8 +116,8 @@ static void ngx_iot_basic_answer(ngx_iot_basic_entry_t *entry, ngx_int_t rc,
 
 
 static ngx_iot_db_stmt_t  ngx_iot_basic_find_stmt = ngx_iot_db_stmt(
-    "SELECT user_id, password_hash, enabled AND activated AND NOT locked"
-    " FROM iot.login_find($1)");
+    "SELECT user_id, password_hash, enabled AND activated AND NOT locked,"
+    " familiar FROM iot.login_find($1, $2)");
 
 static ngx_iot_db_stmt_t  ngx_iot_basic_failed_stmt = ngx_iot_db_stmt(
     "SELECT iot.login_failed($1, $2, $3)");
@@ -405,12 +411,23 @@ ngx_iot_basic_keep(ngx_iot_basic_entry_t *entry, ngx_iot_basic_t *basic)
         return NGX_ERROR;
     }
 
+    /* the same name as that of a login: blanks are no way around a limit */
+
+    while (given->user.len && given->user.data[0] == ' ') {
+        given->user.data++;
+        given->user.len--;
+    }
+
+    while (given->user.len && given->user.data[given->user.len - 1] == ' ') {
+        given->user.len--;
+    }
+
+    given->user.data[given->user.len] = '\0';
+
     p = ngx_pnalloc(pool, given->address.len + 1 + given->user.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
-
-    /* the same key as that of a login */
 
     entry->limit_key.data = p;
 
@@ -501,23 +518,76 @@ ngx_iot_basic_admit(ngx_iot_basic_entry_t *entry, ngx_iot_error_t *err)
                            &entry->given.network, 1);
     }
 
+    ngx_iot_basic_late(err, seconds);
+
+    return NGX_BUSY;
+}
+
+
+/* from where the user has never been: all such addresses count together */
+
+static ngx_int_t
+ngx_iot_basic_admit_stranger(ngx_iot_basic_entry_t *entry)
+{
+    ngx_str_t        key;
+    ngx_uint_t       seconds;
+    ngx_iot_error_t  err;
+
+    ngx_iot_basic_account(entry, &key);
+
+    if (ngx_iot_limit_take(&ngx_iot_settings.login_account, "login account",
+                           &key, 1, &seconds)
+        == NGX_OK)
+    {
+        entry->counted = 1;
+        return NGX_OK;
+    }
+
+    ngx_memzero(&err, sizeof(ngx_iot_error_t));
+    ngx_iot_basic_late(&err, seconds);
+    ngx_iot_basic_answer(entry, NGX_ERROR, &err);
+
+    return NGX_DONE;
+}
+
+
+/* what is behind the blank of the key is the account */
+
+static void
+ngx_iot_basic_account(ngx_iot_basic_entry_t *entry, ngx_str_t *key)
+{
+    key->len = entry->given.user.len;
+    key->data = entry->limit_key.data + entry->limit_key.len - key->len;
+}
+
+
+static void
+ngx_iot_basic_late(ngx_iot_error_t *err, ngx_uint_t seconds)
+{
     ngx_iot_count(logins_throttled);
 
     ngx_iot_error_set(err, 429, "too_many_requests",
                       "Too many failed login attempts");
     err->retry_after = seconds ? seconds : 1;
-
-    return NGX_BUSY;
 }
 
 
 static void
 ngx_iot_basic_forgive(ngx_iot_basic_entry_t *entry)
 {
+    ngx_str_t  key;
+
     ngx_iot_limit_give(&ngx_iot_settings.login_address, "login address",
                        &entry->given.network, 1);
     ngx_iot_limit_give(&ngx_iot_settings.login, "login", &entry->limit_key,
                        1);
+
+    if (entry->counted) {
+        entry->counted = 0;
+        ngx_iot_basic_account(entry, &key);
+        ngx_iot_limit_give(&ngx_iot_settings.login_account, "login account",
+                           &key, 1);
+    }
 }
 
 
@@ -557,11 +627,12 @@ failed:
 static ngx_int_t
 ngx_iot_basic_find(ngx_iot_basic_entry_t *entry)
 {
-    ngx_str_t  *params[1];
+    ngx_str_t  *params[2];
 
     params[0] = &entry->given.user;
+    params[1] = &entry->given.address;
 
-    return ngx_iot_basic_send(entry, &ngx_iot_basic_find_stmt, params, 1,
+    return ngx_iot_basic_send(entry, &ngx_iot_basic_find_stmt, params, 2,
                               ngx_iot_basic_found);
 }
 
@@ -602,6 +673,11 @@ ngx_iot_basic_found(ngx_iot_db_call_t *call)
         }
 
         entry->usable = PQgetvalue(call->result, 0, 2)[0] == 't';
+        entry->familiar = PQgetvalue(call->result, 0, 3)[0] == 't';
+    }
+
+    if (!entry->familiar && ngx_iot_basic_admit_stranger(entry) != NGX_OK) {
+        return;
     }
 
     if (ngx_iot_password_verify(&entry->given.password,

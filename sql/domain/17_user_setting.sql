@@ -171,11 +171,13 @@ DECLARE
     u   iot.users;
     ok  boolean;
 BEGIN
-    PERFORM iot.need_role(p, 'SYS_ADMIN', 'TENANT_ADMIN');
+    -- a role may give IMPERSONATE to an administrator who has little else
 
-    u := iot.user_get(p, id);
+    IF p.role = 'CUSTOMER_USER' THEN
+        PERFORM iot.fail_permission();
+    END IF;
 
-    PERFORM iot.need(p, 'IMPERSONATE', 'USER', u.id, u.customer_id);
+    u := iot.user_get(p, id, 'IMPERSONATE');
 
     IF NOT iot.token_access()
        OR u.authority <> (CASE p.role WHEN 'SYS_ADMIN' THEN 'TENANT_ADMIN'

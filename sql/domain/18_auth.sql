@@ -66,6 +66,22 @@ END
 $$;
 
 
+-- Is the password older than the policy allows?
+
+CREATE OR REPLACE FUNCTION iot.password_is_old(u iot.users,
+    c iot.user_credentials) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    days  bigint := COALESCE((iot.security_settings() -> 'passwordPolicy'
+                              ->> 'passwordExpirationPeriodDays')::bigint, 0);
+BEGIN
+    RETURN days > 0 AND COALESCE(c.password_time, u.created_time)
+                        < iot.now_ms() - days * 86400000;
+END
+$$;
+
+
 -- What the worker has to know before it looks at the password.  familiar: the
 -- user has been here from that address.
 
@@ -78,9 +94,7 @@ RETURNS TABLE (user_id uuid, password_hash text, enabled boolean,
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 DECLARE
-    who   uuid;
-    days  bigint := COALESCE((iot.security_settings() -> 'passwordPolicy'
-                              ->> 'passwordExpirationPeriodDays')::bigint, 0);
+    who  uuid;
 BEGIN
     SELECT u.id INTO who FROM iot.users AS u
     WHERE u.email = lower(btrim(login_find.email));
@@ -90,8 +104,7 @@ BEGIN
     RETURN QUERY
         SELECT u.id, c.password_hash, c.enabled,
                c.password_hash IS NOT NULL, c.locked,
-               days > 0 AND COALESCE(c.password_time, u.created_time)
-                            < iot.now_ms() - days * 86400000,
+               iot.password_is_old(u, c),
                EXISTS (SELECT FROM iot.user_address AS a
                        WHERE a.user_id = u.id
                              AND a.address = login_find.address)

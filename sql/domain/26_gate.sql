@@ -17,31 +17,44 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 DECLARE
     u  iot.users;
+    c  iot.user_credentials;
 BEGIN
+    SELECT * INTO u FROM iot.users AS t WHERE t.id = basic_login.user_id;
+    SELECT * INTO c FROM iot.user_credentials AS t
+    WHERE t.user_id = basic_login.user_id;
+
+    -- a new one is set at the login
+
+    IF iot.password_is_old(u, c) THEN
+        PERFORM iot.audit(iot.user_principal(u, address), 'USER', u.id,
+                          u.email, 'LOGIN', 'FAILURE',
+                          'User password expired!',
+                          json_build_object('clientAddress', address,
+                                            'provider', 'Basic'));
+        RETURN;
+    END IF;
+
     -- a password is not enough where there is a second factor
 
     IF EXISTS (SELECT FROM iot.second_factor AS f
                WHERE f.user_id = basic_login.user_id)
-       OR EXISTS (SELECT FROM iot.users AS t
-                  WHERE t.id = basic_login.user_id
-                        AND iot.second_scope(t) IS NOT NULL)
+       OR iot.second_scope(u) IS NOT NULL
     THEN
         RETURN;
     END IF;
 
-    UPDATE iot.user_credentials AS c
+    UPDATE iot.user_credentials AS t
     SET failed_logins = 0,
         last_login = iot.now_ms(),
-        password_hash = COALESCE(new_hash, c.password_hash)
-    WHERE c.user_id = basic_login.user_id AND c.enabled AND NOT c.locked
-          AND c.password_hash = hash;
+        password_hash = COALESCE(new_hash, t.password_hash)
+    WHERE t.user_id = basic_login.user_id AND t.enabled AND NOT t.locked
+          AND t.password_hash = hash;
 
     IF NOT FOUND THEN
         RETURN;
     END IF;
 
-    SELECT * INTO u FROM iot.users AS t WHERE t.id = basic_login.user_id;
-
+    PERFORM iot.address_seen(u, address);
     PERFORM iot.audit(iot.user_principal(u, address), 'USER', u.id, u.email,
                       'LOGIN',
                       data => json_build_object('clientAddress', address,

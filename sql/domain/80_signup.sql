@@ -408,7 +408,7 @@ BEGIN
     SET last_login = iot.now_ms()
     WHERE c.user_id = u.id;
 
-    RETURN iot.login_object(u, iot.session_begin(u, address, NULL), true);
+    RETURN iot.login_begin(u, address, NULL);
 END
 $$;
 

@@ -450,6 +450,42 @@ SELECT is(pg_temp.may('everybody', 'DEVICE', 'd2'), '-', 'no longer');
 SELECT is(pg_temp.may('c2', 'DEVICE', 'd2'), 'READ,READ_TELEMETRY',
           'those it was shared with keep it');
 
+-- being somebody else: IMPERSONATE, and nobody who may do more
+
+SELECT pg_temp.made('user ' || v.who, pg_temp.api('sys', 'user_save', '{}',
+           '{"sendActivationMail":"false"}', json_build_object(
+               'email', v.who || '@example.org',
+               'authority', 'TENANT_ADMIN', 'tenantId', pg_temp.ref('A'))))
+  FROM (VALUES ('reader'), ('mask'), ('double')) v (who) \g /dev/null
+RESET ROLE;
+SELECT pg_temp.login(who, who || '@example.org'),
+       pg_temp.activate(who || '@example.org')
+  FROM (VALUES ('reader'), ('mask'), ('double')) v (who) \g /dev/null
+SET ROLE iot_app;
+SELECT pg_temp.made(v.who || 's', pg_temp.api('a', 'group_save', '{}', '{}',
+           json_build_object('type', 'USER', 'name', v.who || 's'))),
+       pg_temp.api('a', 'group_add',
+           ARRAY[pg_temp.id(v.who || 's')], '{}',
+           json_build_array(pg_temp.id('user ' || v.who))),
+       pg_temp.made('role ' || v.who, pg_temp.api('a', 'role_save', '{}',
+           '{}', json_build_object('type', 'GENERIC',
+               'name', 'role ' || v.who, 'permissions', v.may))),
+       pg_temp.permit('a', v.who || 's', 'role ' || v.who)
+  FROM (VALUES
+    ('reader', '{"ALL":["READ"]}'::json),
+    ('mask', '{"USER":["READ","IMPERSONATE"]}'),
+    ('double', (iot.customer_role()
+                || '{"USER":["READ","IMPERSONATE"]}')::json)) v (who, may)
+       \g /dev/null
+SELECT is(pg_temp.refusal(v.who, 'user_token', ARRAY[pg_temp.id(v.of)]),
+          v.text, concat_ws(' ', v.who, 'as', v.of))
+  FROM (VALUES
+    ('reader', 'user c2', :'denied'),
+    ('mask', 'user c2', :'denied'),
+    ('double', 'user c2', 'done'),
+    ('double', 'user a', :'denied'),
+    ('c2', 'user c2', :'denied')) v (who, of, text);
+
 -- what goes leaves nothing behind
 
 SELECT pg_temp.api('a', 'device_delete', ARRAY[pg_temp.id('d2')])

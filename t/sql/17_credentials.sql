@@ -40,7 +40,7 @@ FROM (VALUES
     ('c1', 'api_key_delete', 'key', '403 permission_denied: ', ''),
     ('c1', 'api_keys', 'user a', '403 permission_denied: ', ''),
     ('c1', 'user_token', 'user c1', '403 permission_denied: ', ''),
-    ('c1', 'activation_link', 'user c1', '403 permission_denied: ', ''),
+    ('c1', 'activation_link', 'user c2', '403 permission_denied: ', ''),
     ('sys', 'api_keys', 'user c1', '403 permission_denied: ', ''),
     ('sys', 'user_token', 'user c1', '403 permission_denied: ', ''),
     ('a', 'user_token', 'user a', '403 permission_denied: ', '')

@@ -6,7 +6,7 @@
 
 BEGIN;
 
-SELECT plan(11);
+SELECT plan(15);
 
 \ir fixture/people.sql
 
@@ -39,6 +39,23 @@ INSERT INTO iot.second_factor (user_id, type) VALUES (:'a', 'TOTP');
 SELECT is((SELECT count(*) FROM iot.basic_login(:'a', NULL, NULL, 'new',
                                                 NULL)),
           0::bigint, 'not without a second factor');
+DELETE FROM iot.second_factor;
+
+SELECT is((SELECT address FROM iot.user_address WHERE user_id = :'a'),
+          '192.0.2.1', 'who was let in is known there');
+INSERT INTO iot.setting (name, value) VALUES ('security',
+    '{"passwordPolicy":{"passwordExpirationPeriodDays":30}}');
+SELECT is((SELECT count(*) FROM iot.basic_login(:'a', NULL, NULL, 'new',
+                                                NULL)),
+          1::bigint, 'a password of today');
+UPDATE iot.user_credentials SET password_time = iot.now_ms()
+    - 31 * 86400000::bigint WHERE user_id = :'a';
+SELECT is((SELECT count(*) FROM iot.basic_login(:'a', NULL, NULL, 'new',
+                                                NULL)),
+          0::bigint, 'not one that has expired');
+SELECT is((SELECT l.status FROM iot.audit_log l WHERE l.user_id = :'a'
+            AND l.failure = 'User password expired!'), 'FAILURE',
+          'which the audit log says');
 SET ROLE iot_app;
 
 SELECT ok(iot.gate_may(pg_temp.caller('a'), 'DEVICE', 'DELETE'),

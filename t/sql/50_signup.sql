@@ -280,6 +280,27 @@ SELECT is(pg_temp.mails('ann@example.com'),
           'sign-up-confirm,account-activated', 'and told');
 
 
+-- a second factor that is enforced is enforced from the first login on
+
+RESET ROLE;
+INSERT INTO iot.setting (name, value)
+VALUES ('twoFactor', '{"providers":[{"providerType":"EMAIL"}],'
+    '"enforceTwoFa":true,"enforcedUsersFilter":{"type":"ALL_USERS"},'
+    '"totalAllowedTimeForVerification":600}');
+SET ROLE iot_app;
+SELECT pg_temp.setup('signup.mode', '"open"') \g /dev/null
+SELECT pg_temp.sign_up('twice@example.com') \g /dev/null
+SELECT is(pg_temp.confirm(pg_temp.code('twice@example.com')) ->> 'scope',
+          'MFA_CONFIGURATION_TOKEN', 'a link is no way around it');
+RESET ROLE;
+SELECT is((SELECT string_agg(s.scope, ',') FROM iot.session AS s
+            JOIN iot.users AS u ON u.id = s.user_id
+            WHERE u.email = 'twice@example.com'), 'MFA_CONFIGURATION_TOKEN',
+          'and there is no other session');
+DELETE FROM iot.setting WHERE name = 'twoFactor';
+SET ROLE iot_app;
+
+
 -- caps
 
 SELECT pg_temp.setup('signup.mode', '"open"') \g /dev/null
