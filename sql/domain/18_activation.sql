@@ -71,6 +71,12 @@ DECLARE
 BEGIN
     u := iot.user_get(p, id, 'WRITE');
 
+    -- whoever may change its own account may not invite itself
+
+    IF p.role = 'CUSTOMER_USER' AND u.id = p.user_id THEN
+        PERFORM iot.fail_permission();
+    END IF;
+
     SELECT * INTO c FROM iot.user_credentials AS t
     WHERE t.user_id = u.id
     FOR UPDATE;

@@ -162,7 +162,8 @@ sub words {
 
     for my $template (map { m{([^/]+)$} } @files) {
         $job = $t->job_over(mail($template, { link => 'http://l.test/',
-            code => '123456', email => 'e@mail.test' }));
+            code => '123456', email => 'e@mail.test', name => 'emails',
+            state => 'WARNING', value => 80, cap => 100 }));
         is($job->{state}, 'COMPLETED', "$template: can be filled in")
             or diag($job->{error});
     }

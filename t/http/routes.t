@@ -118,7 +118,7 @@ is($t->get('/api/nothing/here')->status, 401,
     'which only who is logged in may know');
 is($t->get('/api/', token => $token)->status, 404, 'the root itself');
 
-$a = $t->get('/api/asset/784f394c-42b6-435a-983c-b7beff2784f9',
+$a = $t->get('/api/widgetType/784f394c-42b6-435a-983c-b7beff2784f9',
     token => $token);
 is($a->status, 501, 'a known path that is not served yet');
 is($a->json->{errorCode}, 2, 'in the envelope');
