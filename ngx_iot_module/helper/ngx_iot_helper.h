@@ -93,6 +93,7 @@ struct ngx_iot_helper_job_s {
     unsigned                        refused:1;    /* a private address */
     unsigned                        too_large:1;
     unsigned                        over:1;
+    unsigned                        told:1;       /* by its kind */
 };
 
 

@@ -27,7 +27,8 @@ static int64_t ngx_iot_helper_next(ngx_iot_helper_t *helper);
 static const ngx_iot_helper_kind_t *const  ngx_iot_helper_all[] = {
     &ngx_iot_helper_mail_kind,
     &ngx_iot_helper_http_kind,
-    &ngx_iot_helper_webhook_kind
+    &ngx_iot_helper_webhook_kind,
+    &ngx_iot_helper_keycode_kind
 };
 
 #define NGX_IOT_HELPER_KINDS                                                  \
@@ -311,6 +312,11 @@ ngx_iot_helper_tell(ngx_iot_helper_job_t *job)
 
     helper = job->helper;
     counts = &helper->counts;
+
+    if (job->told) {
+        counts->done++;
+        return NGX_OK;
+    }
 
     if (helper->db_state != NGX_IOT_HELPER_DB_UP) {
         return NGX_AGAIN;

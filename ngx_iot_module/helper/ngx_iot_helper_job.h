@@ -40,6 +40,7 @@ const char *ngx_iot_helper_open(ngx_iot_helper_job_t *job, const char *text,
 extern const ngx_iot_helper_kind_t  ngx_iot_helper_mail_kind;
 extern const ngx_iot_helper_kind_t  ngx_iot_helper_http_kind;
 extern const ngx_iot_helper_kind_t  ngx_iot_helper_webhook_kind;
+extern const ngx_iot_helper_kind_t  ngx_iot_helper_keycode_kind;
 
 
 #endif /* _NGX_IOT_HELPER_JOB_H_INCLUDED_ */

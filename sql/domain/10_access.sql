@@ -6,7 +6,7 @@
 -- RPC_CALL, READ_CREDENTIALS, WRITE_CREDENTIALS, READ_ATTRIBUTES,
 -- WRITE_ATTRIBUTES, READ_TELEMETRY, WRITE_TELEMETRY, ADD_TO_GROUP,
 -- REMOVE_FROM_GROUP, CHANGE_OWNER, IMPERSONATE, CLAIM_DEVICES, SHARE_GROUP,
--- ASSIGN_TO_TENANT.
+-- ASSIGN_TO_TENANT, PAYG_TOKEN.
 --
 -- The entity is one of the caller's tenant, which whoever asks has found
 -- already; customer is its owner, NULL the tenant.  Of a dashboard that is

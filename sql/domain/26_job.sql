@@ -31,7 +31,7 @@ BEGIN
                                   give_up_at, rank, about)
         VALUES (owner, job_add.kind, job_add.payload, job_add.dedupe,
                 iot.now_ms() + (extract(epoch FROM give_up) * 1000)::bigint,
-                CASE job_add.kind WHEN 'mail' THEN 0 WHEN 'http' THEN 0
+                CASE WHEN job_add.kind IN ('mail', 'http', 'keycode') THEN 0
                      ELSE 1 END,
                 iot.job_about(job_add.kind, job_add.payload))
         ON CONFLICT DO NOTHING
@@ -63,6 +63,7 @@ LANGUAGE plpgsql IMMUTABLE
 AS $$
 BEGIN
     RETURN left(CASE kind
+                WHEN 'keycode' THEN payload ->> 'type'
                 WHEN 'mail' THEN concat_ws(' ', payload ->> 'template', 'to',
                                            payload ->> 'recipient')
                 ELSE concat_ws(' ', payload ->> 'method',

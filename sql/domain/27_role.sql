@@ -183,7 +183,7 @@ BEGIN
                             'WRITE_TELEMETRY', 'ADD_TO_GROUP',
                             'REMOVE_FROM_GROUP', 'CHANGE_OWNER',
                             'IMPERSONATE', 'CLAIM_DEVICES', 'SHARE_GROUP',
-                            'ASSIGN_TO_TENANT'))
+                            'ASSIGN_TO_TENANT', 'PAYG_TOKEN'))
     THEN
         PERFORM iot.fail_request('Role permissions are malformed!');
     END IF;
@@ -572,7 +572,7 @@ BEGIN
         "READ_CREDENTIALS","WRITE_CREDENTIALS","READ_ATTRIBUTES",
         "WRITE_ATTRIBUTES","READ_TELEMETRY","WRITE_TELEMETRY","ADD_TO_GROUP",
         "REMOVE_FROM_GROUP","CHANGE_OWNER","IMPERSONATE","CLAIM_DEVICES",
-        "SHARE_GROUP","ASSIGN_TO_TENANT"]'::json;
+        "SHARE_GROUP","ASSIGN_TO_TENANT","PAYG_TOKEN"]'::json;
 END
 $$;
 

@@ -6,6 +6,18 @@
 -- scope: 1 client, 2 shared, 3 server; NULL where reading: all.
 
 
+-- Names of server attributes that nobody ever reads back: what codes of
+-- pay-as-you-go devices are made of.
+
+CREATE OR REPLACE FUNCTION iot.attribute_hidden(scope smallint, name text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT scope = 3
+           AND name IN ('pyg_pts', 'pyg_msg', 'device_secret', 'msg_id')
+$$;
+
+
 -- Attributes of these names or (NULL) of all, by key.
 
 CREATE OR REPLACE FUNCTION iot.attributes(entity_nr integer,
@@ -25,6 +37,7 @@ BEGIN
      WHERE a.entity = entity_nr
            AND (scope_nr IS NULL OR a.scope = scope_nr)
            AND (names IS NULL OR k.name = ANY (names))
+           AND NOT iot.attribute_hidden(a.scope, k.name)
      ORDER BY k.name COLLATE "C", a.scope;
 END
 $$;
@@ -44,6 +57,17 @@ DECLARE
 BEGIN
     names := ARRAY(SELECT DISTINCT e.value ->> 0
                      FROM json_array_elements("values") e);
+
+    -- the workers have sealed it, or it came a way that cannot
+
+    IF scope_nr = 3
+       AND EXISTS (SELECT FROM json_array_elements("values") e
+                    WHERE e.value ->> 0 IN ('pyg_pts', 'device_secret')
+                          AND e.value ->> 2 NOT LIKE 'sealed:h:%')
+    THEN
+        PERFORM iot.fail(400, 'E_SECRET', 'A secret of a device can only be'
+                         ' written as an attribute');
+    END IF;
 
     INSERT INTO iot.attribute AS a
            (entity, scope, key, b, l, d, s, updated_at)

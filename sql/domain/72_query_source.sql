@@ -170,7 +170,9 @@ LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     id    integer := COALESCE((SELECT k.id FROM iot.key k
-                                WHERE k.name = query_join.name), 0);
+                                WHERE k.name = query_join.name
+                                      AND NOT iot.attribute_hidden(
+                                                  3::smallint, k.name)), 0);
     rest  text := ' ORDER BY a.updated_at DESC, a.scope LIMIT 1';
 BEGIN
     IF kind = 'series' THEN

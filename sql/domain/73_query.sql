@@ -267,6 +267,7 @@ BEGIN
            JOIN iot.key k ON k.id = a.key
      WHERE a.entity = ANY (entities) AND a.key = ANY (keys)
            AND (scope_nr IS NULL OR a.scope = scope_nr)
+           AND NOT iot.attribute_hidden(a.scope, k.name)
      ORDER BY a.entity, a.key, a.updated_at DESC, a.scope;
 END
 $$;
@@ -289,10 +290,12 @@ BEGIN
 
     attributes := ARRAY(
         SELECT k.name
-          FROM (SELECT DISTINCT a.key FROM iot.attribute a
+          FROM (SELECT DISTINCT a.key, a.scope FROM iot.attribute a
                  WHERE a.entity = ANY (entities)
                        AND (scope_nr IS NULL OR a.scope = scope_nr)) x
                JOIN iot.key k ON k.id = x.key
+         WHERE NOT iot.attribute_hidden(x.scope, k.name)
+         GROUP BY k.name
          ORDER BY k.name COLLATE "C");
 END
 $$;

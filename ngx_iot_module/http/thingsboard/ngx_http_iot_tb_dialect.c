@@ -275,7 +275,7 @@ ngx_http_iot_tb_error(ngx_http_iot_call_t *call, ngx_iot_error_t *err,
 
     len = sizeof("{\"status\":,\"message\":\"\",\"errorCode\":,"
                  "\"timestamp\":}")
-          + 3 * NGX_INT64_LEN
+          + 3 * NGX_INT64_LEN + err->code.len
           + ngx_iot_json_escape_size(err->message.data, err->message.len)
           + ngx_http_iot_tb_fields(err, NULL, call->pool);
 
@@ -300,8 +300,20 @@ ngx_http_iot_tb_error(ngx_http_iot_call_t *call, ngx_iot_error_t *err,
 
     p = ngx_sprintf(p, "{\"status\":%ui,\"message\":\"", err->status);
     p = ngx_iot_json_escape(p, err->message.data, err->message.len);
-    p = ngx_sprintf(p, "\",\"errorCode\":%ui,\"timestamp\":%L",
-                    ngx_http_iot_tb_error_code(err),
+
+    /* errors of codecs are known by their names */
+
+    if (err->code.len > 2 && err->code.data[0] == 'E'
+        && err->code.data[1] == '_')
+    {
+        p = ngx_sprintf(p, "\",\"errorCode\":\"%V\"", &err->code);
+
+    } else {
+        p = ngx_sprintf(p, "\",\"errorCode\":%ui",
+                        ngx_http_iot_tb_error_code(err));
+    }
+
+    p = ngx_sprintf(p, ",\"timestamp\":%L",
                     (int64_t) tp->sec * 1000 + tp->msec);
 
     p += ngx_http_iot_tb_fields(err, p, call->pool);

@@ -710,6 +710,23 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
 
     /* not yet */
 
+    /* pay-as-you-go */
+
+    ngx_http_iot_tb_sql(POST, "rule-engine", ANY, "rule_engine_user", BODY),
+    ngx_http_iot_tb_sql(POST, "rule-engine/{type}/{id}", ANY, "rule_engine",
+                        BODY),
+    ngx_http_iot_tb_sql(POST, "rule-engine/{type}/{id}/{timeout}", ANY,
+                        "rule_engine", BODY),
+    ngx_http_iot_tb_sql(POST, "rule-engine/{type}/{id}/{queue}/{timeout}",
+                        ANY, "rule_engine", BODY),
+    ngx_http_iot_tb_sql(POST, "payg/device/{id}/token", ANY, "payg_ask",
+                        BODY),
+    ngx_http_iot_tb_sql(GET, "payg/device/{id}/tokens", ANY,
+                        "payg_device_tokens", READ),
+    ngx_http_iot_tb_sql(GET, "payg/tokens", ANY, "payg_tokens", READ),
+
+    /* not served */
+
     ngx_http_iot_tb_501(ALL, "noauth/*", PUB),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/featuresInfo", SYS),
     ngx_http_iot_tb_501(NGX_HTTP_GET, "admin/systemInfo", SYS),
@@ -718,7 +735,6 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_501(NGX_HTTP_GET, "dashboards/all", TEN|CUS),
     ngx_http_iot_tb_501(NGX_HTTP_GET,
         "device-connectivity/mqtts/certificate/download", PUB),
-    ngx_http_iot_tb_501(ALL, "rule-engine/*", ANY),
     ngx_http_iot_tb_501(ALL, "edqs/*", ANY),
     ngx_http_iot_tb_501(ALL, "ruleChain/*", ANY),
     ngx_http_iot_tb_501(ALL, "ruleChains/*", ANY),

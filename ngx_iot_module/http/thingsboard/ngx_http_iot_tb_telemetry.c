@@ -10,6 +10,7 @@
 
 #include "../../codec/ngx_iot_json.h"
 #include "../../codec/ngx_iot_value.h"
+#include "../../core/ngx_iot_sealer.h"
 #include "../ngx_http_iot_module.h"
 #include "ngx_http_iot_tb.h"
 
@@ -33,6 +34,9 @@ static ngx_int_t ngx_http_iot_tb_values_save(ngx_http_iot_call_t *call,
     ngx_http_iot_tb_parse_pt parse, ngx_uint_t series);
 static ngx_int_t ngx_http_iot_tb_values_bad(ngx_http_iot_call_t *call,
     ngx_iot_points_t *points, ngx_uint_t series);
+static ngx_int_t ngx_http_iot_tb_values_seal(ngx_http_iot_call_t *call,
+    ngx_iot_points_t *points);
+static ngx_uint_t ngx_http_iot_tb_is_secret(ngx_str_t *text);
 static ngx_int_t ngx_http_iot_tb_values_json(ngx_iot_points_t *points,
     ngx_uint_t series, ngx_str_t *out, ngx_pool_t *pool);
 static u_char *ngx_http_iot_tb_value_json(u_char *p, ngx_iot_value_t *value);
@@ -101,6 +105,14 @@ ngx_http_iot_tb_values_save(ngx_http_iot_call_t *call,
                                       "Too many values in one request");
     }
 
+    if (rc == NGX_OK && !series) {
+        rc = ngx_http_iot_tb_values_seal(call, &points);
+
+        if (rc == NGX_DONE) {
+            return NGX_DONE;
+        }
+    }
+
     if (rc != NGX_OK
         || ngx_http_iot_tb_values_json(&points, series, &body, call->pool)
            != NGX_OK)
@@ -158,6 +170,92 @@ ngx_http_iot_tb_values_bad(ngx_http_iot_call_t *call, ngx_iot_points_t *points,
     err.message.len = p - err.message.data;
 
     return ngx_http_iot_call_err(call, &err);
+}
+
+
+/*
+ * The secret of a pay-as-you-go device is for the helpers alone.  NGX_DONE:
+ * it has been refused.
+ */
+
+static ngx_int_t
+ngx_http_iot_tb_values_seal(ngx_http_iot_call_t *call,
+    ngx_iot_points_t *points)
+{
+    ngx_int_t         rc;
+    ngx_str_t        *scope, sealed;
+    ngx_uint_t        i, strict;
+    ngx_iot_point_t  *point;
+
+    scope = &call->path[call->npath - 1];
+
+    if (scope->len != sizeof("SERVER_SCOPE") - 1
+        || ngx_strncmp(scope->data, "SERVER_SCOPE", scope->len) != 0)
+    {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < points->n; i++) {
+        point = &points->points[i];
+
+        strict = (point->key.len == sizeof("pyg_pts") - 1
+                  && ngx_strncmp(point->key.data, "pyg_pts", point->key.len)
+                     == 0);
+
+        if (!strict
+            && (point->key.len != sizeof("device_secret") - 1
+                || ngx_strncmp(point->key.data, "device_secret",
+                               point->key.len)
+                   != 0))
+        {
+            continue;
+        }
+
+        if (point->value.type != NGX_IOT_TEXT
+            || (strict && ngx_http_iot_tb_is_secret(&point->value.u.s) == 0))
+        {
+            return ngx_http_iot_call_fail(call, NGX_HTTP_BAD_REQUEST,
+                                          "E_SECRET",
+                                          "A secret must be a text of 32 hex "
+                                          "characters");
+        }
+
+        rc = ngx_iot_seal(call->pool, NGX_IOT_SEAL_HELPER, &point->value.u.s,
+                          &sealed);
+
+        if (rc == NGX_DECLINED) {
+            return ngx_http_iot_call_fail(call, NGX_HTTP_BAD_REQUEST,
+                                          "E_SECRET",
+                                          "This server has no key to seal a "
+                                          "secret with");
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        point->value.u.s = sealed;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_iot_tb_is_secret(ngx_str_t *text)
+{
+    size_t  i;
+    u_char  c;
+
+    for (i = 0; i < text->len; i++) {
+        c = (u_char) (text->data[i] | 0x20);
+
+        if ((c < '0' || c > '9') && (c < 'a' || c > 'f')) {
+            return 0;
+        }
+    }
+
+    return text->len == 32;
 }
 
 

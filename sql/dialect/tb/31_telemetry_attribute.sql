@@ -149,8 +149,8 @@ BEGIN
 
     PERFORM iot.attribute_save(entity_nr, scope_nr, body -> 'values');
 
-    saved := (SELECT json_object_agg(a.name,
-                         iot.value_json(a.b, a.l, a.d, a.s)::json)
+    saved := (SELECT COALESCE(json_object_agg(a.name,
+                         iot.value_json(a.b, a.l, a.d, a.s)::json), '{}')
                 FROM iot.attributes(entity_nr, scope_nr,
                          ARRAY(SELECT e.value ->> 0
                                  FROM json_array_elements(body -> 'values')
