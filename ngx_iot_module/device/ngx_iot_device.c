@@ -19,10 +19,11 @@
 
 /*
  * No token begins with one of them: what follows is a hash and a user name,
- * or the hash of a certificate.
+ * or the hash of a certificate, or the id of the device.
  */
 #define NGX_IOT_DEVICE_LOGIN        0xff
 #define NGX_IOT_DEVICE_CERTIFICATE  0xfe
+#define NGX_IOT_DEVICE_ID           0xfd
 #define NGX_IOT_DEVICE_LOGIN_LEN    (1 + NGX_IOT_SHA3_LEN)
 
 
@@ -68,6 +69,12 @@ static ngx_iot_db_stmt_t  ngx_iot_device_by_certificate_stmt = ngx_iot_db_stmt(
     " cast_strings, enabled,"
     " iot.device_transport(tenant_id, profile_id) AS transport"
     " FROM iot.device_by_certificate($1)");
+
+static ngx_iot_db_stmt_t  ngx_iot_device_by_id_stmt = ngx_iot_db_stmt(
+    "SELECT device_id, nr, tenant_id, customer_id, profile_id, name, gateway,"
+    " cast_strings, enabled,"
+    " iot.device_transport(tenant_id, profile_id) AS transport"
+    " FROM iot.device_by_id($1)");
 
 static ngx_rbtree_t       ngx_iot_device_tree;
 static ngx_rbtree_node_t  ngx_iot_device_sentinel;
@@ -183,6 +190,23 @@ ngx_iot_device_by_certificate(u_char *id, ngx_iot_device_t **found,
 
     key.data = buf;
     key.len = NGX_IOT_DEVICE_LOGIN_LEN;
+
+    return ngx_iot_device_get(&key, found, wait);
+}
+
+
+ngx_int_t
+ngx_iot_device_by_id(u_char *id, ngx_iot_device_t **found,
+    ngx_iot_device_wait_t *wait)
+{
+    u_char     buf[1 + NGX_IOT_UUID_TEXT];
+    ngx_str_t  key;
+
+    buf[0] = NGX_IOT_DEVICE_ID;
+    ngx_memcpy(buf + 1, id, NGX_IOT_UUID_TEXT);
+
+    key.data = buf;
+    key.len = 1 + NGX_IOT_UUID_TEXT;
 
     return ngx_iot_device_get(&key, found, wait);
 }
@@ -412,6 +436,10 @@ ngx_iot_device_load(ngx_iot_device_t *device)
         stmt = &ngx_iot_device_by_certificate_stmt;
         break;
 
+    case NGX_IOT_DEVICE_ID:
+        stmt = &ngx_iot_device_by_id_stmt;
+        break;
+
     default:
         stmt = &ngx_iot_device_by_token_stmt;
     }
@@ -426,7 +454,11 @@ ngx_iot_device_load(ngx_iot_device_t *device)
     call->data = device;
     call->done = ngx_iot_device_loaded;
 
-    if (stmt != &ngx_iot_device_by_token_stmt) {
+    if (stmt == &ngx_iot_device_by_id_stmt) {
+        key.data++;
+        key.len--;
+
+    } else if (stmt != &ngx_iot_device_by_token_stmt) {
         user.data = key.data + NGX_IOT_DEVICE_LOGIN_LEN;
         user.len = key.len - NGX_IOT_DEVICE_LOGIN_LEN;
 

@@ -105,11 +105,14 @@ ngx_int_t ngx_iot_device_by_token(ngx_str_t *token, ngx_iot_device_t **device,
 /*
  * The same for the credentials of a client id and a user name, of which either
  * may be empty; for the SHA3-256 of a certificate, as 64 hexadecimal digits;
- * and once more for a device that was found in one of these ways.
+ * for its id, as text, when it has shown its credentials before; and once more
+ * for a device that was found in one of these ways.
  */
 ngx_int_t ngx_iot_device_by_login(ngx_str_t *client_id, ngx_str_t *user,
     ngx_iot_device_t **device, ngx_iot_device_wait_t *wait);
 ngx_int_t ngx_iot_device_by_certificate(u_char *id, ngx_iot_device_t **device,
+    ngx_iot_device_wait_t *wait);
+ngx_int_t ngx_iot_device_by_id(u_char *id, ngx_iot_device_t **device,
     ngx_iot_device_wait_t *wait);
 ngx_int_t ngx_iot_device_again(ngx_iot_device_t *former,
     ngx_iot_device_t **device, ngx_iot_device_wait_t *wait);

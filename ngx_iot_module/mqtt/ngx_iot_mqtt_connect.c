@@ -356,13 +356,19 @@ ngx_iot_mqtt_connect_will(ngx_iot_mqtt_connecting_t *cn)
 
     s = cn->session;
 
+    if (s->topics && s->topics->is_will
+        && s->topics->is_will(s, &cn->connect.will_topic))
+    {
+        return ngx_iot_mqtt_will_set(s, &cn->connect, 1);
+    }
+
     rc = ngx_iot_mqtt_may(s, NGX_IOT_MQTT_PUB, &cn->connect.will_topic);
 
     if (rc == NGX_OK) {
-        return ngx_iot_mqtt_will_set(s, &cn->connect);
+        return ngx_iot_mqtt_will_set(s, &cn->connect, 0);
     }
 
-    /* devices give wills on topics of their dialect: not kept */
+    /* a device's on a topic where a publish would be dropped: not kept */
 
     return s->topics ? NGX_OK : rc;
 }

@@ -152,6 +152,9 @@ struct ngx_iot_mqtt_in_s {
 /* it was stored for members of groups of which nobody is connected */
 #define NGX_IOT_MQTT_OFFLINE           0x00040000
 
+/* a will for a dialect: its topic begins with the id of the device and "/" */
+#define NGX_IOT_MQTT_DIALECT           0x00080000
+
 #define NGX_IOT_MQTT_OWN                                                      \
     (NGX_IOT_MQTT_STORED|NGX_IOT_MQTT_OFFLINE)
 
@@ -300,6 +303,18 @@ struct ngx_iot_mqtt_topics_s {
     ngx_iot_mqtt_topic_t    *list;      /* up to an empty filter */
     void                   (*connected)(ngx_iot_mqtt_session_t *s);
     void                   (*closed)(ngx_iot_mqtt_session_t *s);
+
+    /* 1: a will on this topic is for the dialect; s->device is known */
+    ngx_uint_t             (*is_will)(ngx_iot_mqtt_session_t *s,
+                                      ngx_str_t *topic);
+
+    /*
+     * Does with a will what the device's publish would have done, and ends
+     * with ngx_iot_mqtt_publish_done(): UNAVAILABLE: to be tried again.
+     * Takes over the reference.
+     */
+    void                   (*will)(ngx_iot_bus_message_t *msg,
+                                   ngx_iot_mqtt_in_t *in);
 };
 
 /* Set by a dialect when its worker starts. */
@@ -488,7 +503,7 @@ ngx_int_t ngx_iot_mqtt_sys_init_process(ngx_cycle_t *cycle);
 /* --- ngx_iot_mqtt_will.c --- */
 
 ngx_int_t ngx_iot_mqtt_will_set(ngx_iot_mqtt_session_t *s,
-    ngx_iot_mqtt_connect_t *connect);
+    ngx_iot_mqtt_connect_t *connect, ngx_uint_t dialect);
 void ngx_iot_mqtt_will_fire(ngx_iot_mqtt_session_t *s);
 void ngx_iot_mqtt_will_drop(ngx_iot_mqtt_session_t *s);
 

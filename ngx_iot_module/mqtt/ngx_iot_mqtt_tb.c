@@ -68,7 +68,9 @@ static ngx_iot_mqtt_topic_t  ngx_iot_mqtt_tb_list[] = {
 ngx_iot_mqtt_topics_t  ngx_iot_mqtt_tb_topics = {
     ngx_iot_mqtt_tb_list,
     ngx_iot_mqtt_tb_connected,
-    ngx_iot_mqtt_tb_closed
+    ngx_iot_mqtt_tb_closed,
+    ngx_iot_mqtt_tb_is_will,
+    ngx_iot_mqtt_tb_will
 };
 
 
@@ -303,9 +305,7 @@ ngx_iot_mqtt_tb_connected(ngx_iot_mqtt_session_t *s)
 static void
 ngx_iot_mqtt_tb_closed(ngx_iot_mqtt_session_t *s)
 {
-    ngx_queue_t           *q;
-    ngx_iot_mqtt_tb_t     *tb;
-    ngx_iot_mqtt_tb_op_t  *op;
+    ngx_iot_mqtt_tb_t  *tb;
 
     tb = s->topics_data;
 
@@ -314,6 +314,27 @@ ngx_iot_mqtt_tb_closed(ngx_iot_mqtt_session_t *s)
     }
 
     s->topics_data = NULL;
+
+    ngx_iot_mqtt_tb_leave(tb);
+
+    if (tb->peer) {
+        ngx_iot_mqtt_tb_unwatch(tb->peer);
+        ngx_iot_mqtt_tb_unlisten(tb->peer);
+        ngx_iot_device_release(tb->peer->device);
+        ngx_free(tb->peer);
+    }
+
+    ngx_iot_activity(s->device->nr, NGX_IOT_ACTIVITY_DISCONNECTED);
+    ngx_iot_device_unwait(&tb->wait);
+    ngx_rbtree_delete(&ngx_iot_mqtt_tb_tree, &tb->node);
+}
+
+
+void
+ngx_iot_mqtt_tb_leave(ngx_iot_mqtt_tb_t *tb)
+{
+    ngx_queue_t           *q;
+    ngx_iot_mqtt_tb_op_t  *op;
 
     while (!ngx_queue_empty(&tb->ops)) {
         q = ngx_queue_head(&tb->ops);
@@ -331,17 +352,6 @@ ngx_iot_mqtt_tb_closed(ngx_iot_mqtt_session_t *s)
         ngx_iot_mqtt_gw_closed(tb->gw);
         tb->gw = NULL;
     }
-
-    if (tb->peer) {
-        ngx_iot_mqtt_tb_unwatch(tb->peer);
-        ngx_iot_mqtt_tb_unlisten(tb->peer);
-        ngx_iot_device_release(tb->peer->device);
-        ngx_free(tb->peer);
-    }
-
-    ngx_iot_activity(s->device->nr, NGX_IOT_ACTIVITY_DISCONNECTED);
-    ngx_iot_device_unwait(&tb->wait);
-    ngx_rbtree_delete(&ngx_iot_mqtt_tb_tree, &tb->node);
 }
 
 
@@ -528,6 +538,23 @@ ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_pub_t *pub)
 
     return ngx_iot_mqtt_tb_is_proto(s->device, t) ? ngx_iot_mqtt_tb_proto(&call)
                                                   : t->handler(&call);
+}
+
+
+ngx_iot_mqtt_tb_topic_t *
+ngx_iot_mqtt_tb_stored(ngx_iot_device_t *device, ngx_str_t *topic)
+{
+    ngx_iot_mqtt_tb_call_t    call;
+    ngx_iot_mqtt_tb_topic_t  *t;
+
+    t = ngx_iot_mqtt_tb_find(topic, &call);
+
+    if (t == NULL) {
+        t = ngx_iot_mqtt_tb_custom(device, topic);
+    }
+
+    return (t && t->telemetry && !ngx_iot_mqtt_tb_is_proto(device, t))
+           ? t : NULL;
 }
 
 

@@ -169,6 +169,13 @@ extern ngx_iot_mqtt_topics_t  ngx_iot_mqtt_tb_topics;
 /* Once for each worker. */
 ngx_int_t ngx_iot_mqtt_tb_init_process(ngx_cycle_t *cycle);
 
+/* The session goes: what was taken goes on without it. */
+void ngx_iot_mqtt_tb_leave(ngx_iot_mqtt_tb_t *tb);
+
+/* What is published there would be stored; NULL: it is no such topic. */
+ngx_iot_mqtt_tb_topic_t *ngx_iot_mqtt_tb_stored(ngx_iot_device_t *device,
+    ngx_str_t *topic);
+
 /* NULL: no memory. */
 ngx_iot_mqtt_tb_op_t *ngx_iot_mqtt_tb_op(ngx_iot_mqtt_tb_call_t *call);
 
@@ -265,6 +272,13 @@ ngx_int_t ngx_iot_mqtt_tb_software(ngx_iot_mqtt_tb_call_t *call);
 /* --- ngx_iot_mqtt_tb_claim.c --- */
 
 ngx_int_t ngx_iot_mqtt_tb_claim(ngx_iot_mqtt_tb_call_t *call);
+
+
+/* --- ngx_iot_mqtt_tb_will.c: see ngx_iot_mqtt_topics_t --- */
+
+ngx_uint_t ngx_iot_mqtt_tb_is_will(ngx_iot_mqtt_session_t *s,
+    ngx_str_t *topic);
+void ngx_iot_mqtt_tb_will(ngx_iot_bus_message_t *msg, ngx_iot_mqtt_in_t *in);
 
 
 /* --- ngx_iot_mqtt_tb_provision.c --- */

@@ -71,7 +71,9 @@ static ngx_iot_mqtt_topic_t  ngx_iot_mqtt_tb_provision_list[] = {
 static ngx_iot_mqtt_topics_t  ngx_iot_mqtt_tb_provision_topics = {
     ngx_iot_mqtt_tb_provision_list,
     ngx_iot_mqtt_tb_provision_connected,
-    ngx_iot_mqtt_tb_provision_closed
+    ngx_iot_mqtt_tb_provision_closed,
+    NULL,
+    NULL
 };
 
 

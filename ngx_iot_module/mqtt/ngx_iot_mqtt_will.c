@@ -32,6 +32,8 @@ typedef struct {
 } ngx_iot_mqtt_firing_t;
 
 
+static ngx_int_t ngx_iot_mqtt_will_topic(ngx_iot_mqtt_session_t *s,
+    ngx_str_t *name, ngx_str_t *topic);
 static void ngx_iot_mqtt_will_publish(ngx_iot_bus_message_t *msg,
     uint64_t mark, uint32_t expiry, ngx_uint_t has_expiry);
 static void ngx_iot_mqtt_will_route(ngx_iot_mqtt_firing_t *firing);
@@ -95,16 +97,28 @@ ngx_iot_mqtt_will_init_process(ngx_cycle_t *cycle)
 
 ngx_int_t
 ngx_iot_mqtt_will_set(ngx_iot_mqtt_session_t *s,
-    ngx_iot_mqtt_connect_t *connect)
+    ngx_iot_mqtt_connect_t *connect, ngx_uint_t dialect)
 {
+    ngx_str_t               topic;
     ngx_iot_mqtt_will_t    *will;
     ngx_iot_mqtt_props_t   *props;
     ngx_iot_bus_message_t  *msg;
 
     props = &connect->will_props;
+    topic = connect->will_topic;
 
-    msg = ngx_iot_mqtt_message(s, &connect->will_topic,
-                               &connect->will_payload, props);
+    if (dialect
+        && ngx_iot_mqtt_will_topic(s, &topic, &connect->will_topic) != NGX_OK)
+    {
+        return NGX_IOT_MQTT_BUSY;
+    }
+
+    msg = ngx_iot_mqtt_message(s, &topic, &connect->will_payload, props);
+
+    if (dialect) {
+        ngx_free(topic.data);
+    }
+
     if (msg == NULL) {
         return NGX_IOT_MQTT_BUSY;
     }
@@ -112,7 +126,10 @@ ngx_iot_mqtt_will_set(ngx_iot_mqtt_session_t *s,
     msg->qos = (uint32_t) connect->will_qos;
     msg->flags |= NGX_IOT_BUS_WILL;
 
-    if (connect->will_retain) {
+    if (dialect) {
+        msg->flags |= NGX_IOT_MQTT_DIALECT;
+
+    } else if (connect->will_retain) {
         msg->flags |= NGX_IOT_BUS_RETAIN;
     }
 
@@ -132,6 +149,29 @@ ngx_iot_mqtt_will_set(ngx_iot_mqtt_session_t *s,
     }
 
     s->will = will;
+
+    return NGX_OK;
+}
+
+
+/* who publishes it may know nothing else of the session */
+
+static ngx_int_t
+ngx_iot_mqtt_will_topic(ngx_iot_mqtt_session_t *s, ngx_str_t *name,
+    ngx_str_t *topic)
+{
+    u_char  *p;
+
+    name->len = NGX_IOT_UUID_TEXT + 1 + topic->len;
+    name->data = ngx_alloc(name->len, s->connection->log);
+
+    if (name->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(name->data, s->device->id, NGX_IOT_UUID_TEXT);
+    *p++ = '/';
+    ngx_memcpy(p, topic->data, topic->len);
 
     return NGX_OK;
 }
@@ -347,6 +387,23 @@ ngx_iot_mqtt_will_route(ngx_iot_mqtt_firing_t *firing)
         in->data = firing;
     }
 
+    if (firing->msg->flags & NGX_IOT_MQTT_DIALECT) {
+
+        if (in == NULL || ngx_iot_mqtt_device_topics == NULL) {
+            ngx_iot_mqtt_will_routed(firing, NGX_IOT_MQTT_UNAVAILABLE);
+
+            if (in) {
+                ngx_free(in);
+            }
+
+            return;
+        }
+
+        ngx_iot_bus_keep(firing->msg);
+        ngx_iot_mqtt_device_topics->will(firing->msg, in);
+        return;
+    }
+
     ngx_iot_bus_keep(firing->msg);
     ngx_iot_mqtt_route(firing->msg, in);
 
@@ -365,6 +422,14 @@ static void
 ngx_iot_mqtt_will_routed(void *data, ngx_uint_t reason)
 {
     ngx_iot_mqtt_firing_t  *firing = data;
+
+    /* what a dialect has refused it refuses again */
+
+    if ((firing->msg->flags & NGX_IOT_MQTT_DIALECT)
+        && reason != NGX_IOT_MQTT_UNAVAILABLE)
+    {
+        reason = 0;
+    }
 
     if (reason >= 0x80 && !ngx_exiting) {
         ngx_add_timer(&firing->timer, NGX_IOT_MQTT_WILL_RETRY);
