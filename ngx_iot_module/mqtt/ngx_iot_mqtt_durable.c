@@ -203,7 +203,7 @@ ngx_iot_mqtt_durable_params(ngx_iot_mqtt_session_t *s,
         return NGX_ERROR;
     }
 
-    ngx_iot_db_param(call, clean || expiry == 0 ? "t" : "f", 1, 0);
+    ngx_iot_db_param(call, clean ? "t" : "f", 1, 0);
     ngx_iot_mqtt_number(call, expiry, 8);
     ngx_iot_mqtt_number(call, ngx_iot_mqtt_worker(), 8);
 

@@ -65,6 +65,7 @@ ngx_iot_mqtt_identify(ngx_iot_mqtt_connecting_t *cn)
 
     if (rc != NGX_DECLINED) {
         cn->expiry = 0;
+        s->clean = 1;
         return rc;
     }
 

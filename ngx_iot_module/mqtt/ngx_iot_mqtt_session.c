@@ -865,7 +865,8 @@ ngx_iot_mqtt_on_disconnect(ngx_iot_mqtt_session_t *s,
             return NGX_IOT_MQTT_PROTOCOL_ERROR;
         }
 
-        s->expiry = packet->props.session_expiry;
+        s->expiry = ngx_min(packet->props.session_expiry,
+                            (uint32_t) s->conf->max_session_expiry);
     }
 
     if (packet->reason == NGX_IOT_MQTT_SUCCESS) {

@@ -67,7 +67,8 @@ DROP FUNCTION IF EXISTS iot.mqtt_close(bigint, bigint, bigint);
 
 
 -- A session begins or goes on, with a will unless mark is 0.  clean drops
--- what was there.  present: there was one, and it is the same identity's.
+-- what was there.  One that lasts 0 seconds goes on too, until its connection
+-- ends; none is made for it.  present: there was one, and it is the same identity's.
 -- due: a will of the one before is to be published.
 
 CREATE OR REPLACE FUNCTION iot.mqtt_open(tenant uuid, client text,
@@ -104,21 +105,19 @@ BEGIN
         found_nr := NULL;
     END IF;
 
-    IF mqtt_open.lasts > 0 THEN
-        UPDATE iot.mqtt_session s
-           SET epoch = s.epoch + 1, connected = true, expires_at = NULL,
-               expiry = mqtt_open.lasts, worker = mqtt_open.opener,
-               opened_at = at, max_messages = mqtt_open.messages,
-               max_bytes = mqtt_open.bytes
-         WHERE s.tenant_id = mqtt_open.tenant
-               AND s.client_id = mqtt_open.client
-        RETURNING s.nr, s.epoch INTO found_nr, new_epoch;
-    END IF;
+    UPDATE iot.mqtt_session s
+       SET epoch = s.epoch + 1, connected = true, expires_at = NULL,
+           expiry = mqtt_open.lasts, worker = mqtt_open.opener,
+           opened_at = at, max_messages = mqtt_open.messages,
+           max_bytes = mqtt_open.bytes
+     WHERE s.tenant_id = mqtt_open.tenant
+           AND s.client_id = mqtt_open.client
+    RETURNING s.nr, s.epoch INTO found_nr, new_epoch;
 
     is_due := iot.mqtt_will_back(mqtt_open.tenant, mqtt_open.client,
                                  found_nr IS NOT NULL);
 
-    IF mqtt_open.lasts = 0 THEN
+    IF mqtt_open.lasts = 0 AND found_nr IS NULL THEN
         RETURN QUERY SELECT 0::bigint, 0::bigint, false, is_due;
         RETURN;
     END IF;

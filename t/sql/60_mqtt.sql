@@ -6,7 +6,7 @@
 
 BEGIN;
 
-SELECT plan(28);
+SELECT plan(35);
 
 \ir fixture/telemetry.sql
 RESET ROLE;
@@ -56,6 +56,23 @@ SELECT is(pg_temp.open(:'tenant', 'two', :b, 100, 2, 0),
 SELECT is(pg_temp.open(:'tenant', 'ever', :b, 4294967295, 0, 0),
     'true 1 false false', 'one that never ends');
 SELECT is(pg_temp.state('two'), 'true -1', 'connected, without an end');
+
+-- one that lasts as long as its connection goes on with what was there, but
+-- leaves nothing
+SELECT is(pg_temp.open(:'tenant', 'brief', :b, 0, 0, 0),
+    'false 0 false false', 'none is made that lasts 0 seconds');
+SELECT is(pg_temp.open(:'tenant', 'brief', :b, 100, 0, 0),
+    'true 1 false false', 'but 100');
+SELECT is(pg_temp.open(:'tenant', 'brief', :b, 0, 0, 0),
+    'true 2 true false', 'goes on with 0');
+SELECT ok(iot.mqtt_close(s.nr, 2, 0, 0, 0, 0, 0, :b), '... and ends')
+  FROM iot.mqtt_session s WHERE s.client_id = 'brief';
+SELECT is(pg_temp.open(:'tenant', 'brief', :b, 0, 0, 0),
+    'false 0 false false', '... with its connection');
+SELECT is(pg_temp.open(:'tenant', 'brief', :b, 100, 0, 0),
+    'true 1 false false', 'another one');
+SELECT is(pg_temp.open(:'tenant', 'brief', :b, 0, 0, 0, true),
+    'false 0 false false', 'is dropped by a clean start');
 
 -- a slot with a later generation
 SELECT pg_temp.tick(:a, 7, 70, 0, 1, 1, 2);
