@@ -724,6 +724,8 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_sql(GET, "payg/device/{id}/tokens", ANY,
                         "payg_device_tokens", READ),
     ngx_http_iot_tb_sql(GET, "payg/tokens", ANY, "payg_tokens", READ),
+    ngx_http_iot_tb_sql(GET, "payg/devices", ANY, "payg_devices", READ),
+    ngx_http_iot_tb_sql(POST, "payg/airlink", TEN, "airlink_setup", OPT),
 
     /* not served */
 

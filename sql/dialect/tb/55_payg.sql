@@ -24,7 +24,7 @@ $$;
 
 
 -- What a job has made, or a refusal.  After its time is up nothing will be
--- made any more.
+-- made any more, which must be committed: NULL, and then keycode_late().
 
 CREATE OR REPLACE FUNCTION tb.keycode_outcome(job json) RETURNS json
 LANGUAGE plpgsql
@@ -42,8 +42,7 @@ BEGIN
     END IF;
 
     IF o IS NULL THEN
-        PERFORM iot.fail(503, 'unavailable',
-                         'The code was not made in time; try it again');
+        RETURN NULL;
     END IF;
 
     parts := regexp_match(o ->> 'error', '^(?:(409) )?(E_[A-Z_]+) (.*)$');
@@ -56,6 +55,19 @@ BEGIN
     PERFORM iot.fail(COALESCE(parts[1]::integer, 400), parts[2], parts[3]);
 
     RETURN NULL;
+END
+$$;
+
+
+CREATE OR REPLACE FUNCTION tb.keycode_late() RETURNS iot.answer
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN ROW(503, '{"Retry-After":"5"}',
+               json_build_object('status', 503, 'message',
+                   'The code was not made in time; try it again',
+                   'errorCode', 46, 'timestamp', iot.now_ms())::text)
+           ::iot.answer;
 END
 $$;
 
@@ -234,6 +246,10 @@ BEGIN
 
     made := tb.keycode_made(p, tb.uuid(path[2]), body);
 
+    IF made IS NULL THEN
+        RETURN tb.keycode_late();
+    END IF;
+
     RETURN tb.keycode_answer(p, tb.uuid(path[2]), made,
                              json_build_object('token', made ->> 'token'));
 END
@@ -306,6 +322,10 @@ BEGIN
     PERFORM iot.enter(p);
 
     made := tb.keycode_made(p, tb.uuid(path[1]), body);
+
+    IF made IS NULL THEN
+        RETURN tb.keycode_late();
+    END IF;
 
     RETURN tb.keycode_answer(p, tb.uuid(path[1]), made,
                (SELECT tb.payg_token_out(t)

@@ -4,7 +4,8 @@ package IotTest::Sink;
 
 # A web server for tests: it writes down what it is asked, and answers as the
 # path says: /status/N with that status, /silent not at all, /big with two
-# megabytes, /binary with bytes that are no text, /redirect with a 302.
+# megabytes, /binary with bytes that are no text, /code/N with the token N,
+# /redirect with a 302.
 
 use strict;
 use warnings;
@@ -94,7 +95,8 @@ sub talk {
     my $status = $path =~ m{^/status/(\d+)} ? $1
         : $path eq '/redirect' ? 302 : 200;
     my $text = $path eq '/big' ? 'x' x 2097152
-        : $path eq '/binary' ? "\0\xff" : '{"ok":true}';
+        : $path eq '/binary' ? "\0\xff"
+        : $path =~ m{^/code/(\w+)} ? qq({"token":"$1"}) : '{"ok":true}';
 
     print $c "HTTP/1.1 $status Word\r\nContent-Type: application/json\r\n"
         . "X-Two: one\r\nX-Two: two\r\n"
