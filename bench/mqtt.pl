@@ -228,6 +228,8 @@ sub anonymous_listener {
         or die "stream.d: $!\n";
 
     print $f <<"EOS";
+iot_mqtt_max_device_sessions 0;
+
 server {
     listen 127.0.0.1:$port{ours} backlog=4096;
     iot_mqtt;

@@ -228,6 +228,7 @@ void ngx_iot_bus_unwait(ngx_iot_bus_wait_t *wait);
 #define NGX_IOT_BUS_NATIVE      4
 #define NGX_IOT_BUS_PROXY       5
 #define NGX_IOT_BUS_STORED      6
+#define NGX_IOT_BUS_SEAT        7
 #define NGX_IOT_BUS_TEST        15
 #define NGX_IOT_BUS_TYPES       16
 

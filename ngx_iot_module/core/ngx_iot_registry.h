@@ -24,6 +24,7 @@
 #define NGX_IOT_REGISTRY_NATIVE  2
 #define NGX_IOT_REGISTRY_DEVICE  3
 #define NGX_IOT_REGISTRY_PROXY   4
+#define NGX_IOT_REGISTRY_SEAT    5
 
 
 typedef struct {

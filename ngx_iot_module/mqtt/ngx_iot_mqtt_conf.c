@@ -41,6 +41,12 @@ ngx_conf_num_bounds_t  ngx_iot_mqtt_stored_bounds = {
     ngx_conf_check_num_bounds, 0, 2147483647
 };
 
+/* each is looked at when the next one comes */
+
+ngx_conf_num_bounds_t  ngx_iot_mqtt_sessions_bounds = {
+    ngx_conf_check_num_bounds, 0, 100
+};
+
 
 void *
 ngx_iot_mqtt_conf_create(ngx_conf_t *cf)
@@ -71,6 +77,7 @@ ngx_iot_mqtt_conf_create(ngx_conf_t *cf)
     conf->max_inflight = NGX_CONF_UNSET_UINT;
     conf->max_queued = NGX_CONF_UNSET_UINT;
     conf->max_queued_bytes = NGX_CONF_UNSET_SIZE;
+    conf->max_device_sessions = NGX_CONF_UNSET_UINT;
     conf->max_stored = NGX_CONF_UNSET_UINT;
     conf->max_stored_bytes = NGX_CONF_UNSET;
     conf->max_subscriptions = NGX_CONF_UNSET_UINT;
@@ -107,6 +114,8 @@ ngx_iot_mqtt_conf_merge(ngx_conf_t *cf, ngx_iot_mqtt_conf_t *prev,
     ngx_conf_merge_uint_value(conf->max_queued, prev->max_queued, 1000);
     ngx_conf_merge_size_value(conf->max_queued_bytes, prev->max_queued_bytes,
                               16 * 1024 * 1024);
+    ngx_conf_merge_uint_value(conf->max_device_sessions,
+                              prev->max_device_sessions, 1);
     ngx_conf_merge_uint_value(conf->max_stored, prev->max_stored, 10000);
     ngx_conf_merge_off_value(conf->max_stored_bytes, prev->max_stored_bytes,
                              64 * 1024 * 1024);

@@ -33,6 +33,7 @@ typedef struct {
     ngx_uint_t               max_inflight;         /* to a client */
     ngx_uint_t               max_queued;           /* messages waiting */
     size_t                   max_queued_bytes;
+    ngx_uint_t               max_device_sessions;  /* 0: any number */
     ngx_uint_t               max_stored;           /* in the database */
     off_t                    max_stored_bytes;
     ngx_uint_t               max_subscriptions;    /* of a session */
@@ -137,6 +138,13 @@ typedef struct {
       offsetof(ngx_iot_mqtt_conf_t, max_queued_bytes),                        \
       NULL },                                                                 \
                                                                               \
+    { ngx_string("iot_mqtt_max_device_sessions"),                             \
+      (where)|NGX_CONF_TAKE1,                                                 \
+      ngx_conf_set_num_slot,                                                  \
+      offset,                                                                 \
+      offsetof(ngx_iot_mqtt_conf_t, max_device_sessions),                     \
+      &ngx_iot_mqtt_sessions_bounds },                                        \
+                                                                              \
     { ngx_string("iot_mqtt_max_stored_messages"),                             \
       (where)|NGX_CONF_TAKE1,                                                 \
       ngx_conf_set_num_slot,                                                  \
@@ -222,6 +230,7 @@ extern ngx_conf_num_bounds_t  ngx_iot_mqtt_number_bounds;
 extern ngx_conf_num_bounds_t  ngx_iot_mqtt_positive_bounds;
 extern ngx_conf_num_bounds_t  ngx_iot_mqtt_inflight_bounds;
 extern ngx_conf_num_bounds_t  ngx_iot_mqtt_stored_bounds;
+extern ngx_conf_num_bounds_t  ngx_iot_mqtt_sessions_bounds;
 
 
 /* Everything unset; for create_srv_conf() and create_loc_conf(). */

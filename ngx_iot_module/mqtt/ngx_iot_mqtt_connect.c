@@ -59,7 +59,7 @@ ngx_iot_mqtt_connect_init_process(ngx_cycle_t *cycle)
     ngx_iot_bus_on_direct(NGX_IOT_BUS_KICK, ngx_iot_mqtt_on_kick);
     ngx_iot_bus_on_direct(NGX_IOT_BUS_KICKED, ngx_iot_mqtt_on_kicked);
 
-    return NGX_OK;
+    return ngx_iot_mqtt_seat_init_process(cycle);
 }
 
 
@@ -583,6 +583,7 @@ ngx_iot_mqtt_connect_left(ngx_iot_mqtt_session_t *s)
 static ngx_int_t
 ngx_iot_mqtt_connect_accept(ngx_iot_mqtt_connecting_t *cn)
 {
+    ngx_int_t                rc;
     ngx_uint_t               keep_alive, max;
     ngx_iot_mqtt_session_t  *s, *old;
 
@@ -603,6 +604,12 @@ ngx_iot_mqtt_connect_accept(ngx_iot_mqtt_connecting_t *cn)
 
     if (ngx_iot_mqtt_insert(s) != NGX_OK) {
         return NGX_IOT_MQTT_BUSY;
+    }
+
+    rc = ngx_iot_mqtt_seat_take(s);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     keep_alive = cn->connect.keep_alive;

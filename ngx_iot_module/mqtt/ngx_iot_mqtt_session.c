@@ -766,6 +766,7 @@ ngx_iot_mqtt_detach(ngx_iot_mqtt_session_t *s)
     }
 
     ngx_iot_mqtt_connect_left(s);
+    ngx_iot_mqtt_seat_leave(s);
 }
 
 

@@ -235,6 +235,7 @@ struct ngx_iot_mqtt_session_s {
     uint64_t                         durable;       /* row, 0: none */
     uint64_t                         epoch;         /* of its owners */
     void                            *opening;
+    void                            *seat;          /* of its device */
     ngx_iot_db_call_t               *fetching;
     ngx_queue_t                      marking;       /* done, to be deleted */
     uint32_t                         expiry;
@@ -354,6 +355,18 @@ ngx_uint_t ngx_iot_mqtt_connections(void);
 void ngx_iot_mqtt_each(void (*handler)(ngx_iot_mqtt_session_t *s));
 
 ngx_int_t ngx_iot_mqtt_session_init_process(ngx_cycle_t *cycle);
+
+
+/* --- ngx_iot_mqtt_seat.c --- */
+
+ngx_int_t ngx_iot_mqtt_seat_init_process(ngx_cycle_t *cycle);
+
+/*
+ * One of the sessions that its device may have at once; an older one may have
+ * to go.  NGX_OK or a reason.
+ */
+ngx_int_t ngx_iot_mqtt_seat_take(ngx_iot_mqtt_session_t *s);
+void ngx_iot_mqtt_seat_leave(ngx_iot_mqtt_session_t *s);
 
 
 /* --- ngx_iot_mqtt_write.c --- */

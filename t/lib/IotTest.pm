@@ -71,6 +71,8 @@ sub import {
 # fsync      an own cluster survives a crash (0)
 # settings   hash for an own cluster's postgresql.conf
 # log_level  of nginx ('info')
+# device_sessions
+#            how many MQTT sessions a device may have (0: any number)
 # alerts     pattern of alerts that are expected
 # env        hash of IOT_… settings
 sub new {
@@ -136,6 +138,14 @@ sub prepare {
         "j0DFrbaPJWJK5bIU6nZ6bslNgp09e14a0bpvPiE4KF8=\n", 0644);
 
     $self->certificate;
+
+    # most tests look at a device from several sides
+    my $sessions = $self->{device_sessions} || 0;
+
+    for my $level (qw(http stream)) {
+        write_file("$self->{dir}/$level.d/sessions.conf",
+            "iot_mqtt_max_device_sessions $sessions;\n");
+    }
 
     for my $level (qw(main iot http server stream)) {
         $self->snippet($level, $self->{$level}) if defined $self->{$level};
