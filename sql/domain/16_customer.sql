@@ -178,8 +178,7 @@ BEGIN
     END IF;
 
     PERFORM iot.check_customer(tenant, parent,
-        'Parent customer doesn''t exist!',
-        'Parent customer is of a different tenant!');
+        'Parent customer doesn''t exist!');
 
     IF id IS NOT NULL AND iot.is_below(tenant, id, parent) THEN
         PERFORM iot.fail_request('Customer can''t be below itself!');

@@ -249,10 +249,11 @@ $$;
 
 
 -- The customer must be one of the tenant; foreign ones are only told apart
--- from unknown ones by this function, which tells nothing else about them.
+-- from unknown ones by this function, where the API has a text for that, and
+-- it tells nothing else about them.
 
 CREATE OR REPLACE FUNCTION iot.check_customer(tenant uuid, customer uuid,
-    unknown text, elsewhere text) RETURNS void
+    unknown text, elsewhere text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
 AS $$
 DECLARE
@@ -267,7 +268,7 @@ BEGIN
     END IF;
 
     IF owner <> tenant THEN
-        PERFORM iot.fail_request(elsewhere);
+        PERFORM iot.fail_request(COALESCE(elsewhere, unknown));
     END IF;
 END
 $$;

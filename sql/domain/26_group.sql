@@ -112,8 +112,7 @@ BEGIN
 
         IF r.customer_id IS NOT NULL THEN
             PERFORM iot.check_customer(p.tenant_id, r.customer_id,
-                'Entity group owner doesn''t exist!',
-                'Entity group owner is of a different tenant!');
+                'Entity group owner doesn''t exist!');
         END IF;
     END IF;
 

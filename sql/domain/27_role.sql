@@ -273,8 +273,7 @@ BEGIN
 
         IF r.customer_id IS NOT NULL THEN
             PERFORM iot.check_customer(p.tenant_id, r.customer_id,
-                'Role owner doesn''t exist!',
-                'Role owner is of a different tenant!');
+                'Role owner doesn''t exist!');
         END IF;
     END IF;
 

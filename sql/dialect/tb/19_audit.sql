@@ -124,6 +124,7 @@ AS $$
 BEGIN
     PERFORM iot.enter(p);
     PERFORM tb.need_audit(p);
+    PERFORM iot.entity_type_check(upper(path[1]));
 
     RETURN tb.audit_page(p, query, NULL, NULL, upper(path[1]),
                          tb.uuid(path[2]));
