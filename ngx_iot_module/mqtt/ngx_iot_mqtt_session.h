@@ -525,6 +525,7 @@ void ngx_iot_mqtt_will_drop(ngx_iot_mqtt_session_t *s);
 #define NGX_IOT_MQTT_WILL_AWAY   1
 #define NGX_IOT_MQTT_WILL_DUE    2
 #define NGX_IOT_MQTT_WILL_TAKEN  3
+#define NGX_IOT_MQTT_WILL_PASS   4
 
 /* Write the row of a session that ends with its connection. */
 void ngx_iot_mqtt_will_write(ngx_iot_mqtt_session_t *s);

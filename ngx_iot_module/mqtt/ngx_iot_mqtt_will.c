@@ -45,6 +45,7 @@ static void ngx_iot_mqtt_will_written(void *data, ngx_int_t rc,
     ngx_iot_error_t *err);
 static void ngx_iot_mqtt_will_timer(ngx_event_t *ev);
 static void ngx_iot_mqtt_will_due(ngx_iot_db_call_t *call);
+static void ngx_iot_mqtt_will_notified(ngx_str_t *what, ngx_str_t *id);
 static void ngx_iot_mqtt_will_take(PGresult *res, int row);
 
 
@@ -89,7 +90,7 @@ ngx_iot_mqtt_will_init_process(ngx_cycle_t *cycle)
     ngx_iot_mqtt_will_ev.handler = ngx_iot_mqtt_will_timer;
     ngx_iot_mqtt_will_ev.cancelable = 1;
 
-    return NGX_OK;
+    return ngx_iot_db_on_notify(ngx_iot_mqtt_will_notified);
 }
 
 
@@ -328,7 +329,8 @@ ngx_iot_mqtt_will_fire(ngx_iot_mqtt_session_t *s)
     delay = ngx_min(will->delay, s->expiry);
 
     if (delay && s->durable && s->will_mark) {
-        s->will_left = NGX_IOT_MQTT_WILL_DUE;
+        s->will_left = ngx_exiting ? NGX_IOT_MQTT_WILL_PASS
+                                   : NGX_IOT_MQTT_WILL_DUE;
         s->will_delay = delay;
 
         ngx_iot_bus_drop(will->msg);
@@ -538,6 +540,17 @@ ngx_iot_mqtt_will_due(ngx_iot_db_call_t *call)
 
     if (next >= 0) {
         ngx_iot_mqtt_will_wake((ngx_msec_t) ngx_min(next, 3600 * 1000));
+    }
+}
+
+
+/* a worker that ends has left one to the others */
+
+static void
+ngx_iot_mqtt_will_notified(ngx_str_t *what, ngx_str_t *id)
+{
+    if (what->len == 9 && ngx_strncmp(what->data, "mqtt-will", 9) == 0) {
+        ngx_iot_mqtt_will_wake(0);
     }
 }
 

@@ -104,7 +104,8 @@ $$;
 
 
 -- What becomes of a will when its connection has ended: 1 away, 2 due after
--- so many milliseconds, 3 the worker publishes it.
+-- so many milliseconds, 3 the worker publishes it, 4 as 2, but the worker
+-- ends and others have to look.
 
 CREATE OR REPLACE FUNCTION iot.mqtt_will_left(left_mark bigint,
     what integer, after bigint, taker bigint)
@@ -117,10 +118,14 @@ BEGIN
     WHEN 1 THEN
         DELETE FROM iot.mqtt_will w WHERE w.mark = mqtt_will_left.left_mark;
 
-    WHEN 2 THEN
+    WHEN 2, 4 THEN
         UPDATE iot.mqtt_will w
            SET due_at = iot.now_ms() + mqtt_will_left.after
          WHERE w.mark = mqtt_will_left.left_mark AND w.due_at IS NULL;
+
+        IF FOUND AND mqtt_will_left.what = 4 THEN
+            PERFORM pg_notify('iot', 'mqtt-will 0');
+        END IF;
 
     WHEN 3 THEN
         UPDATE iot.mqtt_will w
