@@ -209,7 +209,8 @@ ngx_iot_mqtt_publish_again(ngx_iot_mqtt_session_t *s,
     msg = in->msg;
 
     if (msg
-        && (msg->payload.len != packet->payload.len
+        && (((msg->flags & NGX_IOT_BUS_RETAIN) != 0) != packet->retain
+            || msg->payload.len != packet->payload.len
             || msg->topic.len != topic->len
             || ngx_memcmp(msg->topic.data, topic->data, topic->len) != 0
             || ngx_memcmp(msg->payload.data, packet->payload.data,
@@ -227,6 +228,23 @@ ngx_iot_mqtt_publish_again(ngx_iot_mqtt_session_t *s,
 
         ngx_iot_bus_drop(ngx_iot_mqtt_in_unhold(in));
         ngx_iot_mqtt_in_hold(in, msg);
+
+        if (in->stored && s->durable) {
+
+            /* PUBREC says that this one is in the table */
+
+            in->state = NGX_IOT_MQTT_IN_PENDING;
+            s->npending++;
+
+            if (ngx_iot_mqtt_store_held(s->durable, in->packet_id, msg,
+                                        ngx_iot_mqtt_in_held, in)
+                != NGX_OK)
+            {
+                ngx_iot_mqtt_publish_done(in, NGX_IOT_MQTT_UNAVAILABLE);
+            }
+
+            return NGX_OK;
+        }
     }
 
     if (ngx_iot_mqtt_ack(s, NGX_IOT_MQTT_PUBREC, in->packet_id, 0) != NGX_OK) {

@@ -684,7 +684,7 @@ ngx_iot_mqtt_end(ngx_iot_mqtt_session_t *s, ngx_uint_t reason)
 
     ngx_iot_mqtt_detach(s);
 
-    if (n) {
+    if (n && n <= s->max_packet) {
         p = ngx_iot_mqtt_room(s, n);
 
         if (p) {
