@@ -293,7 +293,8 @@ ngx_iot_mqtt_gw_check(ngx_iot_mqtt_tb_peer_t *peer)
 
     name = &peer->device->name;
 
-    pool = ngx_create_pool(sizeof(ngx_iot_mqtt_gw_check_t) + name->len + 256,
+    pool = ngx_create_pool(ngx_align(sizeof(ngx_iot_mqtt_gw_check_t)
+                                     + name->len + 256, NGX_POOL_ALIGNMENT),
                            ngx_cycle->log);
     if (pool == NULL) {
         return;

@@ -989,6 +989,7 @@ ngx_iot_mqtt_tb_op_t *
 ngx_iot_mqtt_tb_op(ngx_iot_mqtt_tb_call_t *call)
 {
     u_char                  *p;
+    size_t                   size;
     ngx_str_t               *payload;
     ngx_pool_t              *pool;
     ngx_iot_mqtt_tb_op_t    *op;
@@ -997,8 +998,10 @@ ngx_iot_mqtt_tb_op(ngx_iot_mqtt_tb_call_t *call)
     s = call->session;
     payload = &call->pub->packet->payload;
 
-    pool = ngx_create_pool(sizeof(ngx_iot_mqtt_tb_op_t) + payload->len
-                           + call->id.len + NGX_IOT_MQTT_TB_POOL,
+    size = sizeof(ngx_iot_mqtt_tb_op_t) + payload->len + call->id.len
+           + NGX_IOT_MQTT_TB_POOL;
+
+    pool = ngx_create_pool(ngx_align(size, NGX_POOL_ALIGNMENT),
                            ngx_cycle->log);
     if (pool == NULL) {
         return NULL;

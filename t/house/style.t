@@ -113,6 +113,9 @@ sub c_file {
         push @wrong, "$n: not safe: $1()"
             if $now =~ /\b(sprintf|vsprintf|strcpy|strcat|gets|alloca)\s*\(/
             && $path !~ m{^t/};
+        # its end would not be aligned, and what is allocated there beyond it
+        push @wrong, "$n: the size of a pool must be aligned"
+            if $now =~ /\bngx_create_pool\((?!\d+,|ngx_align\()/;
         push @wrong, "$n: more than two empty lines"
             if $i > 2 && $line[$i] eq '' && $line[$i - 1] eq ''
             && $line[$i - 2] eq '' && $i < $#line;
