@@ -5,7 +5,9 @@ package IotTest::Sink;
 # A web server for tests: it writes down what it is asked, and answers as the
 # path says: /status/N with that status, /silent not at all, /big with two
 # megabytes, /binary with bytes that are no text, /code/N with the token N,
-# /redirect with a 302.
+# /redirect with a 302; /captcha as a server that verifies captchas: who
+# answers "right" is right, with "secret 9" as the secret, and "slow" takes a
+# second.
 
 use strict;
 use warnings;
@@ -96,6 +98,7 @@ sub talk {
         : $path eq '/redirect' ? 302 : 200;
     my $text = $path eq '/big' ? 'x' x 2097152
         : $path eq '/binary' ? "\0\xff"
+        : $path eq '/captcha' ? verdict($body)
         : $path =~ m{^/code/(\w+)} ? qq({"token":"$1"}) : '{"ok":true}';
 
     print $c "HTTP/1.1 $status Word\r\nContent-Type: application/json\r\n"
@@ -104,6 +107,20 @@ sub talk {
         . 'Content-Length: ' . length($text) . "\r\nConnection: close\r\n\r\n"
         . ($method eq 'HEAD' ? '' : $text);
     close($c);
+}
+
+
+sub verdict {
+    my ($body) = @_;
+    my %form = map { tr/+/ /; s/%(..)/chr hex $1/ger } map { split(/=/, $_) }
+        split(/&/, $body);
+    my $word = $form{response} || '';
+
+    sleep(1) if $word eq 'slow';
+
+    return $json->encode({ success => $form{secret} eq 'secret 9'
+            && $word =~ /^(right|slow|other)$/ ? \1 : \0,
+        action => $word eq 'other' ? 'vote' : 'signup' });
 }
 
 
