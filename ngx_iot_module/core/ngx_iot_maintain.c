@@ -14,6 +14,7 @@
 
 #define NGX_IOT_MAINTAIN_FIRST   2000
 #define NGX_IOT_MAINTAIN_PERIOD  60000
+#define NGX_IOT_MAINTAIN_SOON    1000
 
 
 static void ngx_iot_maintain_timer(ngx_event_t *ev);
@@ -105,5 +106,13 @@ ngx_iot_maintain_done(ngx_iot_db_call_t *call)
     if (call->rc != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, call->log, 0,
                       "iot.maintain() failed: %V", &call->error.message);
+        return;
+    }
+
+    if (!ngx_exiting
+        && PQntuples(call->result) == 1
+        && PQgetvalue(call->result, 0, 0)[0] == 't')
+    {
+        ngx_iot_maintain_again(NGX_IOT_MAINTAIN_SOON);
     }
 }

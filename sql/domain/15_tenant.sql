@@ -134,8 +134,8 @@ END
 $$;
 
 
--- Everything of the tenant goes; one notification makes the workers drop its
--- users and devices.
+-- Everything of the tenant goes; what does not go at once goes soon, see
+-- iot.tenant_sweep(), and nobody sees it any more.
 
 CREATE OR REPLACE FUNCTION iot.tenant_delete(p iot.principal, id uuid)
 RETURNS void
@@ -148,59 +148,14 @@ BEGIN
 
     r := iot.tenant_get(p, id);
 
-    PERFORM iot.forget_entity(e.nr)
-    FROM (SELECT d.nr FROM iot.device AS d WHERE d.tenant_id = r.id
-          UNION ALL
-          SELECT u.nr FROM iot.users AS u WHERE u.tenant_id = r.id
-          UNION ALL
-          SELECT c.nr FROM iot.customer AS c WHERE c.tenant_id = r.id
-          UNION ALL
-          SELECT a.nr FROM iot.asset AS a WHERE a.tenant_id = r.id
-          UNION ALL
-          SELECT v.nr FROM iot.entity_view AS v WHERE v.tenant_id = r.id
-          UNION ALL
-          SELECT d.nr FROM iot.dashboard AS d WHERE d.tenant_id = r.id
-          UNION ALL
-          SELECT r.nr) AS e;
-
-    DELETE FROM iot.group_permission AS g WHERE g.tenant_id = r.id;
-    DELETE FROM iot.role AS o WHERE o.tenant_id = r.id;
-    DELETE FROM iot.entity_group AS g WHERE g.tenant_id = r.id;
-    DELETE FROM iot.session AS s WHERE s.tenant_id = r.id;
-    DELETE FROM iot.relation AS x WHERE x.tenant_id = r.id;
-    DELETE FROM iot.entity_view AS v WHERE v.tenant_id = r.id;
-    DELETE FROM iot.dashboard AS d WHERE d.tenant_id = r.id;
-    DELETE FROM iot.asset AS a WHERE a.tenant_id = r.id;
-    DELETE FROM iot.asset_profile AS a WHERE a.tenant_id = r.id;
-    DELETE FROM iot.device AS d WHERE d.tenant_id = r.id;
-    DELETE FROM iot.device_profile AS d WHERE d.tenant_id = r.id;
-    DELETE FROM iot.users AS u WHERE u.tenant_id = r.id;
-    UPDATE iot.customer AS c SET parent_id = NULL
-    WHERE c.tenant_id = r.id AND c.parent_id IS NOT NULL;
-
-    DELETE FROM iot.customer AS c WHERE c.tenant_id = r.id;
-    DELETE FROM iot.tenant AS t WHERE t.id = r.id;
-
-    PERFORM iot.tenant_forget_audit(r.id);
+    PERFORM iot.tenant_go(r.id);
     PERFORM iot.audit(p, 'TENANT', r.id, r.title, 'DELETED');
-    PERFORM pg_notify('iot', 'tenant ' || r.id);
+    PERFORM iot.tenant_sweep(r.id, clock_timestamp() + interval '300 ms',
+                             200);
 END
 $$;
 
 
--- The audit log of a tenant that is no more; nobody else may delete from it.
-
-CREATE OR REPLACE FUNCTION iot.tenant_forget_audit(tenant uuid) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = iot, pg_temp
-AS $$
-BEGIN
-    DELETE FROM iot.audit_log AS l
-    WHERE l.tenant_id = tenant
-          AND NOT EXISTS (SELECT FROM iot.tenant AS t WHERE t.id = tenant);
-END
-$$;
-
-INSERT INTO iot.definer_function (name, why)
-VALUES ('iot.tenant_forget_audit',
-        'the workers may not delete from the audit log')
-ON CONFLICT (name) DO UPDATE SET why = excluded.why;
+DROP FUNCTION IF EXISTS iot.tenant_forget_audit(uuid);
+DELETE FROM iot.definer_function AS f
+WHERE f.name = 'iot.tenant_forget_audit';

@@ -185,7 +185,8 @@ BEGIN
             JOIN iot.user_credentials AS c ON c.user_id = k.user_id
         WHERE k.hash = decode(p_hash, 'hex') AND k.enabled
               AND (k.expires_at = 0 OR k.expires_at > iot.now_ms())
-              AND c.enabled AND NOT c.locked;
+              AND c.enabled AND NOT c.locked
+              AND iot.tenant_alive(u.tenant_id);
 END
 $$;
 

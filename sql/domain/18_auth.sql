@@ -102,7 +102,8 @@ BEGIN
     PERFORM iot.lockout_end(COALESCE(who, iot.new_id()));
 
     RETURN QUERY
-        SELECT u.id, c.password_hash, c.enabled,
+        SELECT u.id, c.password_hash,
+               c.enabled AND iot.tenant_alive(u.tenant_id),
                c.password_hash IS NOT NULL, c.locked,
                iot.password_is_old(u, c),
                EXISTS (SELECT FROM iot.user_address AS a
@@ -183,6 +184,10 @@ BEGIN
     END IF;
 
     SELECT * INTO u FROM iot.users AS t WHERE t.id = login_done.user_id;
+
+    IF NOT iot.tenant_alive(u.tenant_id) THEN
+        PERFORM iot.fail(401, 'authentication', 'User account is not active');
+    END IF;
 
     result := iot.login_begin(u, address, agent);
 
@@ -301,7 +306,7 @@ BEGIN
     SET refreshed_time = iot.now_ms(),
         expires_at = iot.now_ms() + iot.refresh_lifetime()
     WHERE t.id = session_refresh.session_id AND t.expires_at > iot.now_ms()
-          AND t.scope IS NULL
+          AND t.scope IS NULL AND iot.tenant_alive(t.tenant_id)
     RETURNING * INTO s;
 
     IF s.id IS NULL THEN
@@ -361,7 +366,8 @@ DECLARE
     session  uuid;
 BEGIN
     SELECT * INTO r FROM iot.customer AS c
-    WHERE c.id = public_id AND c.is_public;
+    WHERE c.id = public_id AND c.is_public
+          AND iot.tenant_alive(c.tenant_id);
 
     IF r.id IS NULL THEN
         PERFORM iot.fail(401, 'authentication', 'Public entity not found: '
@@ -395,6 +401,7 @@ BEGIN
         WHERE s.id = p_session AND s.user_id = p_user
               AND s.expires_at > iot.now_ms()
               AND c.enabled AND NOT c.locked
+              AND iot.tenant_alive(u.tenant_id)
               AND NOT iot.issued_before(p_issued_at, c.valid_from);
 
     IF NOT FOUND THEN
@@ -405,7 +412,8 @@ BEGIN
                 JOIN iot.customer AS r
                     ON r.tenant_id = s.tenant_id AND r.id = s.customer_id
             WHERE s.id = p_session AND s.user_id IS NULL AND r.is_public
-                  AND s.expires_at > iot.now_ms();
+                  AND s.expires_at > iot.now_ms()
+                  AND iot.tenant_alive(s.tenant_id);
     END IF;
 END
 $$;

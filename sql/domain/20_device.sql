@@ -276,7 +276,7 @@ DECLARE
 BEGIN
     r := iot.device_get(p, id, 'ASSIGN_TO_TENANT');
 
-    IF NOT EXISTS (SELECT FROM iot.tenant AS t WHERE t.id = tenant) THEN
+    IF tenant IS NULL OR NOT iot.tenant_alive(tenant) THEN
         PERFORM iot.fail_missing('Tenant', tenant);
     END IF;
 
@@ -346,7 +346,8 @@ BEGIN
                 ON dp.tenant_id = d.tenant_id AND dp.id = d.profile_id
             JOIN iot.tenant AS t ON t.id = d.tenant_id
             JOIN iot.tenant_profile AS tp ON tp.id = t.tenant_profile_id
-        WHERE c.credentials_id = token AND c.type = 'ACCESS_TOKEN';
+        WHERE c.credentials_id = token AND c.type = 'ACCESS_TOKEN'
+              AND t.gone_time IS NULL;
 END
 $$;
 

@@ -113,7 +113,8 @@ BEGIN
     WHERE t.provision_key = NULLIF(body ->> 'provisionDeviceKey', '')
           AND t.provision_secret = NULLIF(body ->> 'provisionDeviceSecret', '')
           AND t.provision_type IN ('ALLOW_CREATE_NEW_DEVICES',
-                                   'CHECK_PRE_PROVISIONED_DEVICES');
+                                   'CHECK_PRE_PROVISIONED_DEVICES')
+          AND iot.tenant_alive(t.tenant_id);
 
     IF dp.id IS NULL THEN
         RETURN json_build_object('errorMsg', 'Provision data was not found!',

@@ -214,7 +214,7 @@ DECLARE
 BEGIN
     r := iot.asset_get(p, id, 'ASSIGN_TO_TENANT');
 
-    IF NOT EXISTS (SELECT FROM iot.tenant AS t WHERE t.id = tenant) THEN
+    IF tenant IS NULL OR NOT iot.tenant_alive(tenant) THEN
         PERFORM iot.fail_missing('Tenant', tenant);
     END IF;
 

@@ -23,7 +23,9 @@ BEGIN
     SELECT * INTO c FROM iot.user_credentials AS t
     WHERE t.user_id = basic_login.user_id;
 
-    -- a new one is set at the login
+    IF NOT iot.tenant_alive(u.tenant_id) THEN
+        RETURN;
+    END IF;
 
     IF iot.password_is_old(u, c) THEN
         PERFORM iot.audit(iot.user_principal(u, address), 'USER', u.id,

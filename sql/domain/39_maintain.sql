@@ -246,7 +246,11 @@ END
 $$;
 
 
-CREATE OR REPLACE FUNCTION iot.maintain() RETURNS void
+-- True: there is so much to do that the next call should come soon.
+
+DROP FUNCTION IF EXISTS iot.maintain();
+
+CREATE OR REPLACE FUNCTION iot.maintain() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = iot, pg_temp
     SET lock_timeout = '500ms'
@@ -254,14 +258,15 @@ LANGUAGE plpgsql SECURITY DEFINER
 AS $$
 DECLARE
     begun  timestamptz := clock_timestamp();
+    more   boolean;
 BEGIN
     IF NOT pg_try_advisory_xact_lock(7165, 2) THEN
-        RETURN;
+        RETURN false;
     END IF;
 
     -- which leaves a lock on the whole table until the end
     IF iot.maintain_partitions() > 0 THEN
-        RETURN;
+        RETURN false;
     END IF;
 
     LOOP
@@ -277,12 +282,16 @@ BEGIN
     PERFORM iot.maintain_job();
     PERFORM iot.maintain_alarms();
 
+    more := iot.maintain_tenants(clock_timestamp() + interval '200 ms');
+
     BEGIN
         PERFORM iot.telemetry_sweep_slice(begun + interval '400 ms');
 
     EXCEPTION WHEN lock_not_available THEN
-        RETURN;
+        RETURN more;
     END;
+
+    RETURN more;
 END
 $$;
 

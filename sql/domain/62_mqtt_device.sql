@@ -30,7 +30,7 @@ BEGIN
             JOIN iot.tenant AS t ON t.id = d.tenant_id
             JOIN iot.tenant_profile AS tp ON tp.id = t.tenant_profile_id
         WHERE c.credentials_id IN (basic_id, NULLIF(user_name, ''))
-              AND c.type = 'MQTT_BASIC'
+              AND c.type = 'MQTT_BASIC' AND t.gone_time IS NULL
               AND (c.credentials_id = basic_id
                    OR COALESCE(c.value::json ->> 'clientId', '') = '')
         ORDER BY (c.credentials_id = basic_id) DESC

@@ -26,7 +26,7 @@ BEGIN
             JOIN iot.tenant AS t ON t.id = d.tenant_id
             JOIN iot.tenant_profile AS tp ON tp.id = t.tenant_profile_id
         WHERE c.credentials_id = device_by_certificate.id
-              AND c.type = 'X509_CERTIFICATE';
+              AND c.type = 'X509_CERTIFICATE' AND t.gone_time IS NULL;
 END
 $$;
 
@@ -80,6 +80,7 @@ BEGIN
         JOIN iot.device_profile AS t
             ON t.provision_key = i.issuer
                AND t.provision_type = 'X509_CERTIFICATE_CHAIN'
+    WHERE iot.tenant_alive(t.tenant_id)
     ORDER BY i.place
     LIMIT 1;
 

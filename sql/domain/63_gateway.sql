@@ -106,7 +106,7 @@ BEGIN
     SELECT * INTO g FROM iot.device AS t
      WHERE t.tenant_id = tenant AND t.id = via AND t.is_gateway AND t.enabled;
 
-    IF g.id IS NULL THEN
+    IF g.id IS NULL OR NOT iot.tenant_alive(tenant) THEN
         RETURN;
     END IF;
 

@@ -92,6 +92,7 @@ BEGIN
                       ?| ARRAY[host, regexp_replace(host, ':[0-9]+$', '')]
                   AND COALESCE(iot.setting_of(s.tenant_id, 'signup.mode'),
                                'off') <> 'off'
+                  AND iot.tenant_alive(s.tenant_id)
             ORDER BY s.tenant_id LIMIT 1);
 END
 $$;
@@ -384,6 +385,7 @@ BEGIN
 
     SELECT * INTO r FROM iot.signup AS s
     WHERE s.code_hash = iot.code_hash(code) AND s.expires_at > iot.now_ms()
+          AND iot.tenant_alive(s.tenant_id)
     FOR UPDATE;
 
     IF r.id IS NULL THEN
