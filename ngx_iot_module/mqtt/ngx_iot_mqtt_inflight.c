@@ -404,6 +404,9 @@ ngx_iot_mqtt_out_create(ngx_iot_mqtt_session_t *s, ngx_iot_bus_message_t *msg,
         ngx_memcpy(p, s->sharing->group.data, s->sharing->group.len);
     }
 
+    out->acked = s->acking;
+    s->acking = NULL;
+
     out->msg = msg;
     out->session = s;
     out->qos = (uint8_t) qos;
@@ -427,6 +430,10 @@ ngx_iot_mqtt_out_free(ngx_iot_mqtt_out_t *out)
 {
     if (out->msg) {
         ngx_iot_bus_drop(out->msg);
+    }
+
+    if (out->acked) {
+        out->acked->handler(out->acked, 0);
     }
 
     ngx_free(out);
@@ -834,7 +841,8 @@ ngx_int_t
 ngx_iot_mqtt_on_puback(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_packet_t *packet)
 {
-    ngx_iot_mqtt_out_t  *out;
+    ngx_iot_mqtt_out_t    *out;
+    ngx_iot_mqtt_acked_t  *acked;
 
     out = ngx_iot_mqtt_out_find(s, packet->packet_id);
 
@@ -847,7 +855,14 @@ ngx_iot_mqtt_on_puback(ngx_iot_mqtt_session_t *s,
         return NGX_IOT_MQTT_PROTOCOL_ERROR;
     }
 
+    acked = out->acked;
+    out->acked = NULL;
+
     ngx_iot_mqtt_out_done(s, out);
+
+    if (acked) {
+        acked->handler(acked, packet->reason < 0x80);
+    }
 
     return NGX_OK;
 }

@@ -89,6 +89,19 @@ struct ngx_iot_mqtt_page_s {
 #define NGX_IOT_MQTT_RELEASED  4        /* PUBREL sent */
 #define NGX_IOT_MQTT_DONE      5        /* its row is being deleted */
 
+/*
+ * Whoever sends a message may hear what became of it, once: 1: the client has
+ * acknowledged it; 0: it will not, or it has refused.
+ */
+
+typedef struct ngx_iot_mqtt_acked_s  ngx_iot_mqtt_acked_t;
+
+struct ngx_iot_mqtt_acked_s {
+    void                   (*handler)(ngx_iot_mqtt_acked_t *acked,
+                                      ngx_uint_t ok);
+};
+
+
 struct ngx_iot_mqtt_out_s {
     ngx_queue_t              queue;
     ngx_iot_bus_message_t       *msg;       /* NULL when released */
@@ -96,6 +109,7 @@ struct ngx_iot_mqtt_out_s {
     uint64_t                 stored;    /* its number in the store, or 0 */
     uint32_t                *ids;       /* subscription identifiers */
     ngx_iot_topic_share_t   *share;     /* of a group, NULL: of none */
+    ngx_iot_mqtt_acked_t    *acked;     /* who hears of it, NULL: nobody */
     uint16_t                 nids;
     uint16_t                 packet_id;
     uint8_t                  qos;
@@ -221,6 +235,7 @@ struct ngx_iot_mqtt_session_s {
     uint32_t                         nsubs;
     ngx_queue_t                      scans;     /* retained to be sent */
     ngx_iot_bus_sub_t               *sharing;   /* while it is delivered */
+    ngx_iot_mqtt_acked_t            *acking;    /* the same; NULL: taken */
     ngx_iot_mqtt_will_t             *will;
     uint64_t                         will_mark;     /* its row, or 0 */
     uint32_t                         will_delay;    /* with WILL_DUE */

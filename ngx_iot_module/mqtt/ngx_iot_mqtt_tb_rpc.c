@@ -16,8 +16,22 @@
 #define NGX_IOT_MQTT_TB_RPC_TIME  60000
 
 
+/* a request that the device has not acknowledged */
+
+typedef struct {
+    ngx_iot_mqtt_acked_t     acked;       /* must be first */
+    u_char                   tenant[NGX_IOT_UUID_TEXT];
+    u_char                   device[NGX_IOT_UUID_TEXT];
+    ngx_iot_rpc_request_t    request;     /* without body */
+} ngx_iot_mqtt_tb_rpc_sent_t;
+
+
 static void ngx_iot_mqtt_tb_rpc_passed(ngx_iot_rpc_front_t *front,
     ngx_iot_rpc_request_t *request);
+static ngx_int_t ngx_iot_mqtt_tb_rpc_send(ngx_iot_mqtt_tb_peer_t *peer,
+    ngx_iot_rpc_request_t *request);
+static void ngx_iot_mqtt_tb_rpc_acked(ngx_iot_mqtt_acked_t *acked,
+    ngx_uint_t ok);
 static void ngx_iot_mqtt_tb_rpc_answered(ngx_iot_rpc_answer_t *answer,
     ngx_int_t rc, ngx_iot_error_t *err);
 static ngx_int_t ngx_iot_mqtt_tb_rpc_ask(ngx_iot_mqtt_tb_op_t *op,
@@ -73,38 +87,94 @@ ngx_iot_mqtt_tb_unlisten(ngx_iot_mqtt_tb_peer_t *peer)
 }
 
 
-/* what could not be sent stays with the caller until its time is over */
+/*
+ * What could not be sent stays with the caller until its time is over.  With
+ * QoS 1 the device has it when it says so; a stored request that was only
+ * sent goes to the next session again.
+ */
 
 static void
 ngx_iot_mqtt_tb_rpc_passed(ngx_iot_rpc_front_t *front,
     ngx_iot_rpc_request_t *request)
 {
-    u_char                   buf[NGX_INT32_LEN];
-    ngx_int_t                rc;
-    ngx_str_t                id;
-    ngx_iot_mqtt_tb_t       *tb;
-    ngx_iot_mqtt_tb_peer_t  *peer;
+    ngx_int_t                    rc;
+    ngx_iot_mqtt_session_t      *s;
+    ngx_iot_mqtt_tb_peer_t      *peer;
+    ngx_iot_mqtt_tb_rpc_sent_t  *sent;
 
     peer = front->data;
+    s = peer->tb->session;
+
+    sent = ngx_alloc(sizeof(ngx_iot_mqtt_tb_rpc_sent_t), ngx_cycle->log);
+    if (sent == NULL) {
+        return;
+    }
+
+    sent->acked.handler = ngx_iot_mqtt_tb_rpc_acked;
+    sent->request = *request;
+    ngx_str_null(&sent->request.body);
+
+    ngx_memcpy(sent->tenant, front->tenant, NGX_IOT_UUID_TEXT);
+    ngx_memcpy(sent->device, front->device, NGX_IOT_UUID_TEXT);
+
+    s->acking = &sent->acked;
+    rc = ngx_iot_mqtt_tb_rpc_send(peer, request);
+
+    if (s->acking == NULL) {
+
+        /* taken; if it could not be sent, it has been freed */
+
+        if (rc == NGX_OK) {
+            (void) ngx_iot_rpc_status(front->tenant, front->device, request,
+                                      NGX_IOT_RPC_SENT, NULL, NULL);
+        }
+
+        return;
+    }
+
+    s->acking = NULL;
+
+    ngx_iot_mqtt_tb_rpc_acked(&sent->acked, rc == NGX_OK);
+}
+
+
+static ngx_int_t
+ngx_iot_mqtt_tb_rpc_send(ngx_iot_mqtt_tb_peer_t *peer,
+    ngx_iot_rpc_request_t *request)
+{
+    u_char              buf[NGX_INT32_LEN];
+    ngx_str_t           id;
+    ngx_iot_mqtt_tb_t  *tb;
+
     tb = peer->tb;
 
     if (peer->behind) {
-        rc = ngx_iot_mqtt_gw_send(peer, NGX_IOT_MQTT_TB_GW_RPC, request,
-                                  &request->body);
-
-    } else {
-        id.data = buf;
-        id.len = ngx_sprintf(buf, "%uD", request->id) - buf;
-
-        rc = ngx_iot_mqtt_tb_send(tb->session, NGX_IOT_MQTT_TB_RPC,
-                                  tb->subs[NGX_IOT_MQTT_TB_RPC].form, &id,
-                                  &request->body);
+        return ngx_iot_mqtt_gw_send(peer, NGX_IOT_MQTT_TB_GW_RPC, request,
+                                    &request->body);
     }
 
-    if (rc == NGX_OK) {
-        (void) ngx_iot_rpc_status(front->tenant, front->device, request,
+    id.data = buf;
+    id.len = ngx_sprintf(buf, "%uD", request->id) - buf;
+
+    return ngx_iot_mqtt_tb_send(tb->session, NGX_IOT_MQTT_TB_RPC,
+                                tb->subs[NGX_IOT_MQTT_TB_RPC].form, &id,
+                                &request->body);
+}
+
+
+static void
+ngx_iot_mqtt_tb_rpc_acked(ngx_iot_mqtt_acked_t *acked, ngx_uint_t ok)
+{
+    ngx_iot_mqtt_tb_rpc_sent_t  *sent;
+
+    sent = (ngx_iot_mqtt_tb_rpc_sent_t *) acked;
+
+    if (ok) {
+        (void) ngx_iot_rpc_status(sent->tenant, sent->device, &sent->request,
                                   NGX_IOT_RPC_DELIVERED, NULL, NULL);
     }
+
+    ngx_free(sent);
 }
 
 

@@ -11,6 +11,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 
 use CBOR::XS ();
+use IO::Select ();
 use JSON::XS ();
 use Test::More;
 use Time::HiRes qw(time);
@@ -86,7 +87,7 @@ my $caller = ask('oneway', { method => 'reboot' });
 
 is(JSON::XS::decode_json($c->message->{payload})->{method}, 'reboot',
     'one way');
-is($caller->answer->status, 200, 'is done when it is sent');
+is($caller->answer->status, 200, 'is done when it is acknowledged');
 
 # an answer in CBOR
 $caller = ask('twoway', { method => 'x' });
@@ -136,6 +137,76 @@ for my $rpc (@rpc) {
     is($t->get("/api/rpc/persistent/$rpc", token => $tenant)->json->{status},
         'SUCCESSFUL', 'and the answer is stored when it is acknowledged');
 }
+
+$c->close;
+
+
+# --- delivered is what was acknowledged
+
+sub keep {
+    my ($how) = @_;
+
+    return $t->post("/api/rpc/$how/$id", token => $tenant, json => {
+        method => $how, persistent => JSON::XS::true() })->json->{rpcId};
+}
+
+
+sub becomes {
+    my ($rpc, $status) = @_;
+
+    return $t->wait_for(10, sub { $t->get("/api/rpc/persistent/$rpc",
+        token => $tenant)->json->{status} eq $status });
+}
+
+
+for my $how (['oneway', 'SUCCESSFUL'], ['twoway', 'DELIVERED']) {
+    my $rpc = keep($how->[0]);
+
+    $c = client();
+    $c->subscribe('v1/devices/me/rpc/request/+');
+    ok($c->wait('PUBLISH')->{id}, "$how->[0] with QoS 1");
+    ok(becomes($rpc, 'SENT'), 'is sent');
+    $c->publish('v2/r/req/1', '{"method":"getCurrentTime"}', qos => 1);
+    $c->ack;
+    ok(becomes($rpc, 'SENT'), 'and no more than that');
+    $c->close;
+
+    $c = client(version => 5);
+    $c->subscribe('v1/devices/me/rpc/request/+');
+    my $again = $c->wait('PUBLISH');
+    $c->send(0x40, pack('nCC', $again->{id}, 0x83, 0));
+    $c->publish('v2/r/req/1', '{"method":"getCurrentTime"}', qos => 1);
+    $c->ack;
+    ok(becomes($rpc, 'SENT'), 'refused by the next session');
+    $c->close;
+
+    $c = client();
+    $c->subscribe('v1/devices/me/rpc/request/+');
+    $c->message;
+    ok(becomes($rpc, $how->[1]), "acknowledged it is $how->[1]");
+    $c->close;
+
+    $rpc = keep($how->[0]);
+    $c = client();
+    $c->subscribe(['v1/devices/me/rpc/request/+', 0]);
+    ok($c->wait('PUBLISH'), "$how->[0] with QoS 0");
+    ok(becomes($rpc, $how->[1]), "is $how->[1] with that");
+    $c->close;
+}
+
+$c = client();
+$c->subscribe('v1/devices/me/rpc/request/+');
+$caller = ask('oneway', { method => 'reboot', timeout => 5000 });
+$m = $c->wait('PUBLISH');
+is($m->{qos}, 1, 'one way');
+$c->publish('v2/r/req/1', '{"method":"getCurrentTime"}', qos => 1);
+$c->ack;
+ok(!IO::Select->new($caller->{socket})->can_read(0.2),
+    'its caller waits for the acknowledgement');
+$c->send(0x40, pack('n', $m->{id}));
+is($caller->answer->status, 200, 'and gets it');
+$c->close;
+$c = client();
 
 
 # --- requests of the device
