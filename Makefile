@@ -44,13 +44,13 @@ HELPER   := $(BUILD)/iot-helper
 export IOT_MODULE ?= $(MODULE)
 export IOT_UNIT   := $(BUILD)/unit
 
-.PHONY: all deps build module run start stop reload status doctor test unit \
+.PHONY: all deps run-deps build module run start stop reload status doctor test unit \
         unit-build fuzz fuzz-build settings-doc bench install dist clean help
 
 all: build
 
 help:
-	@echo "make run      build, make an instance in var/ and run it"
+	@echo "make run      install, build, make an instance in var/, run it"
 	@echo "make test     install what is needed, build, test everything"
 	@echo "make deps     install what is needed (Debian 12)"
 	@echo "make build    the module and its tools, in build/"
@@ -68,6 +68,9 @@ help:
 
 deps:
 	@$(TOP)/tools/deps
+
+run-deps:
+	@$(TOP)/tools/deps run
 
 
 # --- the module and its tools ---
@@ -126,10 +129,12 @@ $(HELPER): $(HELPER_OBJ) $(CODEC_OBJ)
 
 # --- an instance for trying out; IOT_DIR and IOT_..._PORT as for iotctl ---
 
-run: build
+run: run-deps
+	@$(MAKE) --no-print-directory build
 	@$(IOTCTL) run
 
-start: build
+start: run-deps
+	@$(MAKE) --no-print-directory build
 	@$(IOTCTL) init
 	@$(IOTCTL) start
 
