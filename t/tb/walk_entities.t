@@ -195,6 +195,7 @@ $t->row('CUS', "GET asset/info/$aid", undef, 200, $ai);
 $t->paged('TEN', $_) for 'tenant/assets', 'tenant/assetInfos',
     "customer/$cid/assets", "customer/$cid/assetInfos", 'assetProfiles',
     'assetProfileInfos';
+$t->row('CUS', "GET user/assets?$page", undef, 200, $a);
 $t->row('TEN', "GET tenant/$_?assetName=A1", undef, 200, $a)
     for qw(assets asset);
 $t->row('TEN', "GET assets?assetIds=$aid", undef, 200, $a);
@@ -231,6 +232,10 @@ $t->row('TEN', "POST customer/$cid/dashboard/$bid", '', 200,
         id => $cid }, title => $t->row('TEN', "GET customer/$cid", undef, 200,
         undef)->{title}, public => $false }] });
 $t->row('CUS', "GET dashboard/$bid", undef, 200, "$bi configuration");
+for my $all ('dashboards/all', 'user/dashboards') {
+    $t->row($_, "GET $all?$page", undef, 200, $bi) for qw(TEN CUS);
+}
+
 $t->row('TEN', "POST dashboard/$bid/customers$_", [$cid], 200, $bi)
     for '', '/add', '/remove';
 $t->row('TEN', "POST customer/public/dashboard/$bid", undef, 200, $bi);

@@ -331,6 +331,11 @@ $t->row('TEN', "DELETE apiKey/$key->{id}{id}", undef, 200, '');
 my $s = 'id createdTime tenantId key jsonValue';
 
 $t->row('SYS', 'GET admin/settings/general', undef, 200, $s);
+
+my $unset = $t->row('SYS', 'GET admin/settings/mail', undef, 200, $s);
+
+is($unset->{jsonValue}{smtpPort}, 25, 'what holds until mail is set up');
+$t->row('SYS', 'POST admin/settings', $unset, 200, $s);
 $t->row('SYS', 'GET admin/settings/none', undef, 404, undef);
 $t->row('TEN', 'GET admin/settings/mail', undef, 403, $denied);
 

@@ -35,6 +35,17 @@ BEGIN
     WHERE s.tenant_id IS NULL AND s.name = path[1]
           AND s.name NOT IN ('jwt', 'security');
 
+    IF r.id IS NULL AND path[1] = 'mail' THEN
+        r.id := '13814000-1dd2-11b2-8080-808080808080';
+        r.created_time := 0;
+        r.name := 'mail';
+        r.value := (SELECT json_object_agg(n, iot.setting_value(NULL,
+                                                                'mail.' || n))
+                    FROM unnest(ARRAY['mailFrom', 'smtpProtocol', 'smtpHost',
+                                      'smtpPort', 'timeout', 'enableTls',
+                                      'username']) AS n);
+    END IF;
+
     IF r.id IS NULL THEN
         PERFORM iot.fail_missing('Admin settings', NULL);
     END IF;

@@ -13,6 +13,12 @@ BEGIN
     PERFORM iot.enter(p);
     PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
+    -- the same path is also the list of all that the caller may see
+
+    IF tb.arg(query, 'pageSize') IS NOT NULL THEN
+        RETURN tb.dashboards_all(p, path, query, body);
+    END IF;
+
     RETURN iot.user_dashboards(p);
 END
 $$;

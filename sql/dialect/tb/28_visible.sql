@@ -20,6 +20,34 @@ END
 $$;
 
 
+CREATE OR REPLACE FUNCTION tb.user_assets(p iot.principal, path text[],
+    query json, body json) RETURNS json
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN tb.tenant_things(p, 'ASSET', query, false);
+END
+$$;
+
+
+CREATE OR REPLACE FUNCTION tb.dashboards_all(p iot.principal, path text[],
+    query json, body json) RETURNS json
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM iot.enter(p);
+    PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
+
+    IF p.role = 'CUSTOMER_USER' THEN
+        RETURN tb.dashboards_page(query, p.tenant_id, p.customer_id, 'true');
+    END IF;
+
+    RETURN tb.dashboards_page(query, p.tenant_id, NULL,
+                              iot.may_list(p, 'DASHBOARD', 'd'));
+END
+$$;
+
+
 CREATE OR REPLACE FUNCTION tb.user_customers(p iot.principal, path text[],
     query json, body json) RETURNS json
 LANGUAGE plpgsql
