@@ -4,6 +4,7 @@
  */
 
 
+#include "../codec/ngx_iot_cbor.h"
 #include "../codec/ngx_iot_id.h"
 #include "ngx_iot_mqtt_tb.h"
 
@@ -35,8 +36,10 @@ static ngx_int_t ngx_iot_mqtt_tb_provision_publish(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_pub_t *pub);
 static ngx_int_t ngx_iot_mqtt_tb_provision_subscribe(
     ngx_iot_mqtt_session_t *s, ngx_str_t *filter, ngx_uint_t qos);
-static ngx_int_t ngx_iot_mqtt_tb_provision_call(ngx_str_t *body,
+static ngx_int_t ngx_iot_mqtt_tb_provision_call(ngx_str_t *payload,
     ngx_iot_db_call_t **out);
+static ngx_int_t ngx_iot_mqtt_tb_provision_json(ngx_str_t *body,
+    ngx_iot_alloc_t *alloc);
 static ngx_int_t ngx_iot_mqtt_tb_provision_id(ngx_iot_json_field_t *fields,
     ngx_str_t *id, ngx_pool_t *pool);
 static ngx_int_t ngx_iot_mqtt_tb_provision_basic(ngx_str_t *client,
@@ -259,12 +262,12 @@ ngx_iot_mqtt_tb_provision_subscribe(ngx_iot_mqtt_session_t *s,
 
 
 static ngx_int_t
-ngx_iot_mqtt_tb_provision_call(ngx_str_t *body, ngx_iot_db_call_t **out)
+ngx_iot_mqtt_tb_provision_call(ngx_str_t *payload, ngx_iot_db_call_t **out)
 {
     u_char                 token[NGX_IOT_MQTT_TB_TOKEN_LEN];
     u_char                 name[NGX_IOT_MQTT_TB_TOKEN_LEN];
     ngx_int_t              rc;
-    ngx_str_t              id, value;
+    ngx_str_t              id, body, value;
     ngx_uint_t             i;
     ngx_iot_alloc_t        alloc;
     ngx_iot_db_call_t     *call;
@@ -293,8 +296,13 @@ ngx_iot_mqtt_tb_provision_call(ngx_str_t *body, ngx_iot_db_call_t **out)
         fields[i].name = names[i];
     }
 
-    rc = ngx_iot_json_fields(body, &alloc, NGX_IOT_MQTT_TB_DEPTH, fields,
-                             NGX_IOT_MQTT_TB_FIELDS, NULL);
+    body = *payload;
+    rc = ngx_iot_mqtt_tb_provision_json(&body, &alloc);
+
+    if (rc == NGX_OK) {
+        rc = ngx_iot_json_fields(&body, &alloc, NGX_IOT_MQTT_TB_DEPTH, fields,
+                                 NGX_IOT_MQTT_TB_FIELDS, NULL);
+    }
 
     if (rc == NGX_OK
         && (fields[0].token == NGX_IOT_JSON_END
@@ -314,7 +322,7 @@ ngx_iot_mqtt_tb_provision_call(ngx_str_t *body, ngx_iot_db_call_t **out)
     ngx_iot_token(token, NGX_IOT_MQTT_TB_TOKEN_LEN);
     ngx_iot_token(name, NGX_IOT_MQTT_TB_TOKEN_LEN);
 
-    rc = ngx_iot_db_text(call, body);
+    rc = ngx_iot_db_text(call, &body);
 
     value.len = NGX_IOT_MQTT_TB_TOKEN_LEN;
     value.data = token;
@@ -336,6 +344,32 @@ failed:
     ngx_destroy_pool(call->pool);
 
     return rc;
+}
+
+
+/* as of a device that is known: CBOR by its first byte */
+
+static ngx_int_t
+ngx_iot_mqtt_tb_provision_json(ngx_str_t *body, ngx_iot_alloc_t *alloc)
+{
+    ngx_int_t         rc;
+    ngx_str_t         json;
+    ngx_iot_points_t  points;
+
+    if (!ngx_iot_cbor_detect(body)) {
+        return NGX_OK;
+    }
+
+    ngx_iot_points_init(&points, alloc);
+
+    rc = ngx_iot_cbor_to_json(&points, &json, body);
+
+    if (rc == NGX_OK) {
+        *body = json;
+        return NGX_OK;
+    }
+
+    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_DECLINED;
 }
 
 

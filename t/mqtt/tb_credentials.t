@@ -11,6 +11,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 
+use CBOR::XS ();
 use JSON::XS ();
 use Test::More;
 use IotTest::Device;
@@ -101,8 +102,9 @@ $t->sql("UPDATE iot.device_profile SET provision_type ="
 
 sub provision {
     my ($c, %o) = @_;
+    my $coder = delete $o{coder} || JSON::XS->new->utf8;
 
-    $c->publish('/provision/request', JSON::XS::encode_json({
+    $c->publish('/provision/request', $coder->encode({
         provisionDeviceKey => 'key', provisionDeviceSecret => 'secret', %o }),
         qos => 1);
 
@@ -116,7 +118,7 @@ sub provision {
 
 
 my @c = map { IotTest::TbMqtt->connect($t, user => 'provision',
-    id => 'provision') } 1 .. 3;
+    id => 'provision') } 1 .. 4;
 my $r = provision($c[0], deviceName => 'made');
 
 is($r->{status}, 'SUCCESS', 'a device is made');
@@ -132,6 +134,12 @@ is_deeply(provision($c[2], provisionDeviceSecret => 'other'),
     { errorMsg => 'Provision data was not found!', status => 'NOT_FOUND' },
     'another secret');
 
+$r = provision($c[3], deviceName => 'small', credentialsType => 'MQTT_BASIC',
+    clientId => 'cborcl', username => 'us', password => 'pw',
+    coder => CBOR::XS->new->text_keys->text_strings);
+is($r->{status}, 'SUCCESS', 'a request in CBOR') or diag(explain($r));
+is(reason(id => 'cborcl', user => 'us', password => 'pw'), 0, 'that is good');
+
 my $p = IotTest::TbMqtt->connect($t, id => 'provision', version => 5);
 
 is_deeply($p->subscribe('/provision/response', '#', 'v2/a', 'devices/x'),
@@ -140,6 +148,8 @@ $p->publish('/provision/request', '{"provisionDeviceKey":"key"}', qos => 1);
 is($p->ack->{reason}, 0x99, 'no secret');
 $p->publish('/provision/request', '[', qos => 1);
 is($p->ack->{reason}, 0x99, 'no JSON');
+$p->publish('/provision/request', "\xa1\x61", qos => 1);
+is($p->ack->{reason}, 0x99, 'no CBOR');
 $p->publish('v1/devices/me/telemetry', '{"a":1}', qos => 1);
 is($p->ack->{reason}, 0x90, 'no other topic');
 is($p->ended, 'closed 90', 'and that ends it');
