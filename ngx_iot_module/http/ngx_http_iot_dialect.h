@@ -46,6 +46,7 @@ struct ngx_iot_dialect_s {
 
 
 extern ngx_iot_dialect_t  ngx_http_iot_tb_dialect;
+extern ngx_iot_dialect_t  ngx_http_iot_thinger_dialect;
 
 
 #endif /* _NGX_HTTP_IOT_DIALECT_H_INCLUDED_ */

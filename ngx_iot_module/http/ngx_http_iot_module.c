@@ -34,6 +34,7 @@ static char *ngx_http_iot_set_handler(ngx_conf_t *cf, ngx_command_t *cmd,
 
 static ngx_iot_dialect_t  *ngx_http_iot_dialects[] = {
     &ngx_http_iot_tb_dialect,
+    &ngx_http_iot_thinger_dialect,
     NULL
 };
 

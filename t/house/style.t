@@ -20,8 +20,9 @@ my %below = (
     core   => [qw(codec)],
     device => [qw(core codec)],
     mqtt   => [qw(device core codec)],
-    http   => [qw(mqtt device core codec)],
-    stream => [qw(mqtt device core codec)],
+    native => [qw(device core codec)],
+    http   => [qw(mqtt native device core codec)],
+    stream => [qw(mqtt native device core codec)],
     helper => [qw(codec)],
 );
 
@@ -48,7 +49,7 @@ sub floor {
     my ($path) = @_;
 
     return $1 if $path
-        =~ m{^ngx_iot_module/(codec|core|device|mqtt|http|helper)/};
+        =~ m{^ngx_iot_module/(codec|core|device|mqtt|native|http|helper)/};
     return 'stream' if $path =~ m{^stream_modules/};
     return undef;
 }
@@ -198,7 +199,7 @@ sub includes {
         push @wrong, "$n: $floor may not use $name"
             if ($floor eq 'codec'
                 && $name =~ /^ngx_(?!iot_)|^libpq|^postgres/)
-            || ($floor =~ /^(?:core|device|mqtt)$/
+            || ($floor =~ /^(?:core|device|mqtt|native)$/
                 && $name =~ /^ngx_(?:http|stream|mail)/)
             || ($floor eq 'stream' && $name =~ /^ngx_http/)
             || ($floor eq 'http' && $name =~ /^ngx_stream/);

@@ -16,7 +16,8 @@ SELECT is_empty($$
            CROSS JOIN LATERAL plpgsql_check_function_tb(f.oid,
                fatal_errors => false, extra_warnings => false,
                performance_warnings => false) c
-     WHERE f.pronamespace IN ('iot'::regnamespace, 'tb'::regnamespace)
+     WHERE f.pronamespace IN ('iot'::regnamespace, 'tb'::regnamespace,
+                              'thinger'::regnamespace)
            AND f.prorettype <> 'trigger'::regtype
 $$, 'plpgsql_check finds nothing');
 
@@ -30,20 +31,22 @@ SELECT cmp_ok((SELECT count(*) FROM pg_proc
 SELECT set_eq($$
     SELECT DISTINCT n.nspname || '.' || f.proname
       FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
-     WHERE n.nspname IN ('iot', 'tb') AND f.prosecdef
+     WHERE n.nspname IN ('iot', 'tb', 'thinger') AND f.prosecdef
 $$, 'SELECT name FROM iot.definer_function',
     'each function of the owner is listed with its reason');
 
 SELECT is_empty($$
     SELECT f.oid::regprocedure FROM pg_proc f
-     WHERE f.pronamespace IN ('iot'::regnamespace, 'tb'::regnamespace)
+     WHERE f.pronamespace IN ('iot'::regnamespace, 'tb'::regnamespace,
+                              'thinger'::regnamespace)
            AND f.prosecdef
            AND NOT (COALESCE(f.proconfig, '{}')::text LIKE '%search_path=%')
 $$, 'each function of the owner sets its search path');
 
 SELECT is_empty($$
     SELECT f.oid::regprocedure FROM pg_proc f
-     WHERE f.pronamespace = 'tb'::regnamespace AND f.prosecdef
+     WHERE f.pronamespace IN ('tb'::regnamespace, 'thinger'::regnamespace)
+           AND f.prosecdef
 $$, 'a dialect never runs as the owner');
 
 SELECT ok(NOT has_function_privilege('iot_app',
