@@ -666,6 +666,101 @@ test_walk(void **state)
 }
 
 
+/* the subscription of an owner, among its own kind only */
+
+static void
+test_sub_of(void **state)
+{
+    int                   i, owner[20];
+    ngx_str_t             a, b, none, group;
+    ngx_iot_topic_sub_t   sub[20], other, shared, *found;
+
+    a = str("a/+");
+    b = str("a");
+    none = str("");
+    group = str("g");
+
+    found = NULL;
+    assert_int_equal(ngx_iot_topic_sub_of(tree, &a, NULL, owner, 100, &found),
+                     NGX_DECLINED);
+
+    memset(sub, 0, sizeof(sub));
+    memset(&other, 0, sizeof(other));
+    memset(&shared, 0, sizeof(shared));
+
+    for (i = 0; i < 20; i++) {
+        sub[i].owner = &owner[i];
+        assert_int_not_equal(subscribe(&sub[i], "a/+", NULL), NGX_ERROR);
+    }
+
+    other.owner = &owner[0];
+    assert_int_not_equal(subscribe(&other, "a/#", NULL), NGX_ERROR);
+    shared.owner = &owner[1];
+    assert_int_not_equal(subscribe(&shared, "a/+", "g"), NGX_ERROR);
+
+    /* every one, with and without an empty name of a group */
+
+    for (i = 0; i < 20; i++) {
+        assert_int_equal(ngx_iot_topic_sub_of(tree, &a, NULL, &owner[i], 20,
+                                              &found), NGX_OK);
+        assert_ptr_equal(found, &sub[i]);
+        assert_int_equal(ngx_iot_topic_sub_of(tree, &a, &none, &owner[i], 20,
+                                              &found), NGX_OK);
+        assert_ptr_equal(found, &sub[i]);
+    }
+
+    /* filters are compared, not matched; levels above have none */
+
+    assert_int_equal(ngx_iot_topic_sub_of(tree, &b, NULL, &owner[0], 20,
+                                          &found), NGX_DECLINED);
+
+    /* groups */
+
+    assert_int_equal(ngx_iot_topic_sub_of(tree, &a, &group, &owner[1], 20,
+                                          &found), NGX_OK);
+    assert_ptr_equal(found, &shared);
+    assert_int_equal(ngx_iot_topic_sub_of(tree, &a, &group, &owner[0], 20,
+                                          &found), NGX_DECLINED);
+
+    group = str("h");
+    assert_int_equal(ngx_iot_topic_sub_of(tree, &a, &group, &owner[1], 20,
+                                          &found), NGX_DECLINED);
+
+    /* not among the first: nobody knows, unless these were all */
+
+    assert_int_equal(ngx_iot_topic_sub_of(tree, &a, NULL, &found, 5, &found),
+                     NGX_AGAIN);
+    assert_int_equal(ngx_iot_topic_sub_of(tree, &a, NULL, &found, 20, &found),
+                     NGX_DECLINED);
+    assert_int_equal(ngx_iot_topic_sub_of(tree, &a, NULL, &found, 0, &found),
+                     NGX_AGAIN);
+
+    /* who has gone is not found, the others are */
+
+    (void) ngx_iot_topic_unsubscribe(tree, &sub[7]);
+    assert_int_equal(ngx_iot_topic_sub_of(tree, &a, NULL, &owner[7], 20,
+                                          &found), NGX_DECLINED);
+
+    for (i = 0; i < 20; i++) {
+        if (i != 7) {
+            assert_int_equal(ngx_iot_topic_sub_of(tree, &a, NULL, &owner[i],
+                                                  20, &found), NGX_OK);
+            assert_ptr_equal(found, &sub[i]);
+            (void) ngx_iot_topic_unsubscribe(tree, &sub[i]);
+        }
+    }
+
+    /* the group is still there, the others' list is empty */
+
+    assert_int_equal(ngx_iot_topic_sub_of(tree, &a, NULL, &owner[0], 20,
+                                          &found), NGX_DECLINED);
+
+    (void) ngx_iot_topic_unsubscribe(tree, &shared);
+    (void) ngx_iot_topic_unsubscribe(tree, &other);
+    assert_true(ngx_iot_topic_tree_empty(tree));
+}
+
+
 int
 main(void)
 {
@@ -676,6 +771,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_forks, start, stop),
         cmocka_unit_test_setup_teardown(test_group, start, stop),
         cmocka_unit_test_setup_teardown(test_held, start, stop),
+        cmocka_unit_test_setup_teardown(test_sub_of, start, stop),
         cmocka_unit_test_setup_teardown(test_trees, start, stop),
         cmocka_unit_test_setup_teardown(test_random, start, stop),
         cmocka_unit_test_setup_teardown(test_walk, start, stop)
