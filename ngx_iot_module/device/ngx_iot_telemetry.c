@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_iot_advt.h"
 #include "ngx_iot_event.h"
 #include "ngx_iot_key.h"
 #include "ngx_iot_metrics.h"
@@ -566,6 +567,8 @@ ngx_iot_save_done(void *data, ngx_int_t rc, ngx_iot_error_t *err)
                                      save->scope ? NGX_IOT_EVENT_CLIENT
                                                  : NGX_IOT_EVENT_TELEMETRY,
                                      save->points, save->npoints);
+
+        ngx_iot_advt_report(save);
 
     } else {
         ngx_iot_add(points_refused, save->npoints);
