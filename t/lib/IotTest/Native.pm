@@ -86,7 +86,7 @@ sub request {
     my $frame = $self->frame($seconds);
 
     return unless defined $frame;
-    return $frame =~ /^01[0-9a-f]{2}08((?:[89a-f][0-9a-f])*[0-7][0-9a-f])(.*)$/
+    return $frame =~ /^..(?:[89a-f].)*[0-7].08((?:[89a-f].)*[0-7].)(.*)$/
         ? ($1, $2) : ();
 }
 
