@@ -668,6 +668,10 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
     ngx_http_iot_tb_sql(GET, "customerInfos/all", TEN|CUS,
                         "customer_infos_all", READ),
     ngx_http_iot_tb_sql(GET, "userInfos/all", TEN|CUS, "user_infos_all", READ),
+    ngx_http_iot_tb_sql(GET, "noauth/whiteLabel/loginWhiteLabelParams", PUB,
+                        "white_label", READ),
+    ngx_http_iot_tb_sql(GET, "whiteLabel/whiteLabelParams", ANY,
+                        "white_label", READ),
 
     /* self-registration */
 

@@ -15,6 +15,7 @@ AS $$
         'additionalInfo', a.additional_info,
         'tenantId', tb.id('TENANT', a.tenant_id),
         'customerId', tb.id_or_none('CUSTOMER', a.customer_id),
+        'ownerId', tb.owner(a.tenant_id, a.customer_id),
         'name', a.name,
         'type', asset_out.type,
         'label', a.label,
@@ -34,6 +35,7 @@ AS $$
         'additionalInfo', a.additional_info,
         'tenantId', tb.id('TENANT', a.tenant_id),
         'customerId', tb.id_or_none('CUSTOMER', a.customer_id),
+        'ownerId', tb.owner(a.tenant_id, a.customer_id),
         'name', a.name,
         'type', asset_info_out.type,
         'label', a.label,
@@ -119,15 +121,27 @@ CREATE OR REPLACE FUNCTION tb.asset_save(p iot.principal, path text[],
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    how  record;
+    how     record;
+    r       iot.asset;
+    groups  uuid[];
 BEGIN
     PERFORM iot.enter(p);
 
     how := tb.conflict(query);
+    r := tb.asset_in(body);
 
-    RETURN tb.asset_show(iot.asset_save(p, tb.asset_in(body),
-                             tb.text(body, 'type'), how.policy, how.separator,
-                             how.strategy));
+    IF r.id IS NULL THEN
+        groups := tb.group_args(query);
+        r.customer_id := COALESCE(r.customer_id, tb.owner_in(body),
+                                  tb.groups_owner(p, groups));
+    END IF;
+
+    r := iot.asset_save(p, r, tb.text(body, 'type'), how.policy,
+                        how.separator, how.strategy);
+
+    PERFORM tb.join_groups(p, groups, r.id);
+
+    RETURN tb.asset_show(r);
 END
 $$;
 

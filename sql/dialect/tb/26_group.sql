@@ -391,6 +391,10 @@ BEGIN
         RETURN tb.users_page(query, 'tb.user_out(u)', p.tenant_id, NULL, NULL,
                              false, tb.in_group(p, g, 'u'));
 
+    WHEN 'DASHBOARD' THEN
+        RETURN tb.dashboards_page(query, p.tenant_id, NULL,
+                                  tb.in_group(p, g, 'd'));
+
     ELSE
         PERFORM iot.fail_request(
             format('Unsupported entity type: %s', g.type));

@@ -31,6 +31,7 @@ AS $$
         'id', tb.id('DASHBOARD', d.id),
         'createdTime', d.created_time,
         'tenantId', tb.id('TENANT', d.tenant_id),
+        'ownerId', tb.id('TENANT', d.tenant_id),
         'title', d.title,
         'name', d.title,
         'image', d.image,
@@ -50,6 +51,7 @@ AS $$
         'id', tb.id('DASHBOARD', d.id),
         'createdTime', d.created_time,
         'tenantId', tb.id('TENANT', d.tenant_id),
+        'ownerId', tb.id('TENANT', d.tenant_id),
         'title', d.title,
         'name', d.title,
         'image', d.image,
@@ -136,10 +138,23 @@ CREATE OR REPLACE FUNCTION tb.dashboard_save(p iot.principal, path text[],
     query json, body json) RETURNS json
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    r       iot.dashboard;
+    groups  uuid[];
 BEGIN
     PERFORM iot.enter(p);
 
-    RETURN tb.dashboard_show(iot.dashboard_save(p, tb.dashboard_in(body)));
+    r := tb.dashboard_in(body);
+
+    IF r.id IS NULL THEN
+        groups := tb.group_args(query);
+    END IF;
+
+    r := iot.dashboard_save(p, r);
+
+    PERFORM tb.join_groups(p, groups, r.id);
+
+    RETURN tb.dashboard_show(r);
 END
 $$;
 

@@ -38,10 +38,6 @@ BEGIN
     PERFORM iot.enter(p);
     PERFORM iot.need_role(p, 'TENANT_ADMIN', 'CUSTOMER_USER');
 
-    IF p.role = 'CUSTOMER_USER' THEN
-        RETURN tb.dashboards_page(query, p.tenant_id, p.customer_id, 'true');
-    END IF;
-
     RETURN tb.dashboards_page(query, p.tenant_id, NULL,
                               iot.may_list(p, 'DASHBOARD', 'd'));
 END
@@ -134,5 +130,23 @@ BEGIN
     RETURN tb.users_page(query, 'tb.user_out(u)', p.tenant_id, NULL, NULL,
                          false, iot.may_list(p, 'USER', 'u')
                                 || tb.of_owner(p, query, 'u.customer_id'));
+END
+$$;
+
+
+-- There are no pages to label: what clients ask for before they draw theirs.
+
+CREATE OR REPLACE FUNCTION tb.white_label(p iot.principal, path text[],
+    query json, body json) RETURNS json
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM iot.enter(p);
+
+    RETURN '{"appTitle":"ngx_iot","logoImageUrl":null,"logoImageHeight":null,
+             "favicon":{"url":null},"enableHelpLinks":false,
+             "showNameVersion":false,"whiteLabelingEnabled":false,
+             "paletteSettings":{"primaryPalette":null,
+                                "accentPalette":null}}'::json;
 END
 $$;
