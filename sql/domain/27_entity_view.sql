@@ -327,6 +327,7 @@ BEGIN
     FROM iot.attribute AS a
         JOIN iot.key AS k ON k.id = a.key
     WHERE a.entity = from_nr AND a.scope = scope_nr AND k.name = ANY (names)
+          AND NOT iot.attribute_hidden(a.scope, k.name)
           AND (from_ts = 0 OR a.updated_at >= from_ts)
           AND (to_ts = 0 OR a.updated_at <= to_ts)
     ON CONFLICT (entity, scope, key) DO UPDATE

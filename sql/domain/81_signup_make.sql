@@ -153,6 +153,7 @@ BEGIN
     FROM iot.attribute AS a
         JOIN iot.key AS k ON k.id = a.key
     WHERE a.entity = source
+          AND NOT iot.attribute_hidden(a.scope, k.name)
           AND NOT (a.scope = 3
                    AND k.name IN ('active', 'lastConnectTime',
                                   'lastDisconnectTime', 'lastActivityTime',

@@ -130,6 +130,17 @@ my $helper = IotTest::Helper->new($t);
     unlike($t->psql('SELECT data FROM iot.audit_log'), qr/sealed|ABABAB/,
         'nor in the audit log');
 
+    my $view = $t->post('/api/entityView', %bearer, json => { name => 'view',
+        type => 'v', entityId => { entityType => 'DEVICE', id => $id },
+        keys => { attributes => { ss => ['device_secret', 'product_code'],
+            cs => [], sh => [] }, timeseries => [] } });
+
+    is($view->status, 200, 'a view') or diag($view->body);
+    is_deeply([map { $_->[0] } @{$t->sql('SELECT k.name FROM iot.attribute a '
+        . 'JOIN iot.key k ON k.id = a.key JOIN iot.entity_view v '
+        . "ON v.nr = a.entity WHERE v.name = 'view'")}], ['product_code'],
+        'has no copy of the secret');
+
     is(refused(attributes($id, { pyg_pts => 'AB' x 15 })), '400 ',
         'a secret of a wrong length');
     is(refused(attributes($id, { device_secret => 7 })), '400 ',
