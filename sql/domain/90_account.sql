@@ -126,8 +126,53 @@ END
 $$;
 
 
+-- The point that a device writes into a bucket becomes telemetry of the
+-- device, each member under the key BUCKET.MEMBER, what is no object under
+-- BUCKET.value.  A member "ts" is the time in milliseconds.  False: there is
+-- nothing to store.
+
+CREATE OR REPLACE FUNCTION iot.bucket_point(entity_nr integer, bucket text,
+    point json) RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    points  json;
+    ts      bigint := iot.now_ms();
+BEGIN
+    IF point IS NULL OR json_typeof(point) = 'null' THEN
+        RETURN false;
+    END IF;
+
+    IF json_typeof(point) <> 'object' THEN
+        point := json_build_object('value', point);
+
+    ELSIF json_typeof(point -> 'ts') = 'number' THEN
+        IF point ->> 'ts' !~ '^[0-9]{1,15}$' THEN
+            RETURN false;
+        END IF;
+
+        ts := (point ->> 'ts')::bigint;
+    END IF;
+
+    SELECT json_agg(json_build_array(v.t -> 0, ts, v.t -> 1, v.t -> 2))
+      INTO points
+      FROM (SELECT iot.typed_value(bucket || '.' || e.key, e.value) AS t
+              FROM json_each(point) AS e
+             WHERE e.key <> 'ts' AND json_typeof(e.value) <> 'null') AS v;
+
+    IF points IS NULL THEN
+        RETURN false;
+    END IF;
+
+    PERFORM iot.telemetry_save(entity_nr, points, NULL);
+
+    RETURN true;
+END
+$$;
+
+
 -- What a connected device asks: 1 read a property, 2 write one, 3 call another
--- device of its owner (which is answered).  Properties are shared attributes.
+-- device of its owner (which is answered), 5 write into a bucket.  Properties are shared attributes.
 
 CREATE OR REPLACE FUNCTION iot.native_ask(tenant uuid, device uuid,
     number integer, target text, payload json)
@@ -169,6 +214,9 @@ BEGIN
                AND t.customer_id IS NOT DISTINCT FROM d.customer_id;
 
         ok := (device_id IS NOT NULL);
+
+    WHEN 5 THEN
+        ok := iot.bucket_point(d.nr, target, payload);
 
     ELSE
         NULL;

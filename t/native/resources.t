@@ -214,6 +214,28 @@ is($t->del('/v3/users/alice/devices/dev1/properties/last', @auth)->status,
 is($t->get('/v3/users/alice/devices/dev1/properties/last', @auth)->status,
     404, 'and gone');
 
+# into a bucket: {"t":21.5,"ok":true,"name":"lab"}, then {"t":22}
+
+my $dev1 = $t->get('/api/tenant/devices?deviceName=dev1', token => $tenant)
+    ->json->{id}{id};
+
+$d->hex('012308f5bf03100a1e4a026231366a1501741d0000ac41026f6b28046e616d65'
+    . '4a036c6162');
+is($d->frame, '010608f5bf031001', 'one is stored');
+$d->hex('011208f5bf03100a1e4a026231366a0401740816');
+is($d->frame, '010608f5bf031001', 'and another');
+
+$a = $t->get("/api/plugins/telemetry/DEVICE/$dev1/values/timeseries?keys="
+    . 'b1.t,b1.ok,b1.name', token => $tenant)->json;
+is($a->{'b1.t'}[0]{value}, '22', 'it is telemetry of the device');
+is($a->{'b1.ok'}[0]{value}, 'true', 'and so is the one before');
+is($a->{'b1.name'}[0]{value}, 'lab', 'of any type');
+
+$d->hex('010908f5bf03100a1e4a00');
+is($d->frame, '010608f5bf031002', 'a bucket has a name');
+$d->hex('010b08f5bf03100a1e4a026231');
+is($d->frame, '010608f5bf031002', 'and a point something to store');
+
 $t->post('/v1/users/alice/devices', @auth,
     json => { device => 'dev2', credentials => 's3cret' });
 
