@@ -671,7 +671,10 @@ ngx_iot_mqtt_gw_refuse(ngx_iot_mqtt_gw_call_t *call, ngx_uint_t reason)
                   (size_t) NGX_IOT_UUID_TEXT, op->device->tenant,
                   ngx_iot_mqtt_reason_name(reason));
 
-    if (op->session == NULL || reason == NGX_IOT_MQTT_UNAVAILABLE) {
+    if (op->session == NULL
+        || op->session->ending
+        || reason == NGX_IOT_MQTT_UNAVAILABLE)
+    {
         return;
     }
 

@@ -178,7 +178,9 @@ ngx_iot_mqtt_gw_over(ngx_iot_mqtt_gw_call_t *call, ngx_uint_t n)
     }
 
     if (op->session) {
-        ngx_iot_mqtt_end(op->session, NGX_IOT_MQTT_RATE_TOO_HIGH);
+        ngx_iot_mqtt_end_after(op->session, op->in,
+                               NGX_IOT_MQTT_RATE_TOO_HIGH);
+        op->in = NULL;
     }
 
     return NGX_ERROR;

@@ -338,6 +338,38 @@ ngx_iot_mqtt_publish_done(ngx_iot_mqtt_in_t *in, ngx_int_t rc)
 }
 
 
+void
+ngx_iot_mqtt_end_after(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_in_t *in,
+    ngx_uint_t reason)
+{
+    if (s->state >= NGX_IOT_MQTT_LINGER) {
+
+        if (in) {
+            ngx_iot_mqtt_publish_done(in, NGX_IOT_MQTT_QUOTA);
+        }
+
+        return;
+    }
+
+    if (in == NULL && s->npending) {
+        in = ngx_iot_mqtt_in_create(s, 0, NGX_IOT_MQTT_PUBACK);
+    }
+
+    if (in) {
+        in->state = NGX_IOT_MQTT_IN_LAST;
+        in->reason = (uint8_t) reason;
+    }
+
+    if (in == NULL || s->npending == 1) {
+        ngx_iot_mqtt_end(s, reason);
+        return;
+    }
+
+    s->ending = 1;
+    s->blocked = 1;
+}
+
+
 static ngx_int_t
 ngx_iot_mqtt_publish_normal(ngx_iot_mqtt_session_t *s,
     ngx_iot_mqtt_packet_t *packet, ngx_str_t *topic)
@@ -928,6 +960,11 @@ ngx_iot_mqtt_in_flush(ngx_iot_mqtt_session_t *s)
             break;
         }
 
+        if (in->state == NGX_IOT_MQTT_IN_LAST) {
+            ngx_iot_mqtt_end(s, in->reason);
+            return;
+        }
+
         if (in->state != NGX_IOT_MQTT_IN_READY) {
             continue;
         }
@@ -973,7 +1010,8 @@ ngx_iot_mqtt_in_detach(ngx_iot_mqtt_session_t *s)
         /* whoever works on it frees it when it is done */
 
         if (in->state == NGX_IOT_MQTT_IN_READY
-            || in->state == NGX_IOT_MQTT_IN_HELD)
+            || in->state == NGX_IOT_MQTT_IN_HELD
+            || in->state == NGX_IOT_MQTT_IN_LAST)
         {
             ngx_iot_mqtt_in_free(in);
         }

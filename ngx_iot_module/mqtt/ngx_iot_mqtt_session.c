@@ -819,6 +819,10 @@ ngx_iot_mqtt_destroy(ngx_iot_mqtt_session_t *s)
 void
 ngx_iot_mqtt_unblock(ngx_iot_mqtt_session_t *s)
 {
+    if (s->ending) {
+        return;
+    }
+
     if (s->state >= NGX_IOT_MQTT_LINGER) {
         return;
     }

@@ -129,6 +129,7 @@ struct ngx_iot_mqtt_out_s {
 #define NGX_IOT_MQTT_IN_READY     1
 #define NGX_IOT_MQTT_IN_HELD      2     /* QoS 2: PUBREC sent */
 #define NGX_IOT_MQTT_IN_ROUTING   3     /* QoS 2: PUBREL came */
+#define NGX_IOT_MQTT_IN_LAST      4     /* its turn is the end */
 
 struct ngx_iot_mqtt_in_s {
     ngx_queue_t              queue;
@@ -282,6 +283,7 @@ struct ngx_iot_mqtt_session_s {
     unsigned                         sys:1;         /* wants $SYS */
     unsigned                         counted:1;     /* as a stored one */
     unsigned                         throttled:1;   /* more than it may */
+    unsigned                         ending:1;      /* after what it sent */
     unsigned                         grouped:1;     /* stored, in a group */
 };
 
@@ -454,6 +456,13 @@ ngx_int_t ngx_iot_mqtt_connect_init_process(ngx_cycle_t *cycle);
 /* --- ngx_iot_mqtt_publish.c --- */
 
 /* A dialect has finished with a publish: NGX_OK or a reason >= 0x80. */
+/*
+ * A publish that ends the session, when those before it are acknowledged; "in"
+ * (NULL: QoS 0) is taken over, and not acknowledged.
+ */
+void ngx_iot_mqtt_end_after(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_in_t *in,
+    ngx_uint_t reason);
+
 void ngx_iot_mqtt_publish_done(ngx_iot_mqtt_in_t *in, ngx_int_t rc);
 
 /*

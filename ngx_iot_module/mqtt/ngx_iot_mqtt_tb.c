@@ -530,8 +530,8 @@ ngx_iot_mqtt_tb_publish(ngx_iot_mqtt_session_t *s, ngx_iot_mqtt_pub_t *pub)
     }
 
     if (ngx_iot_device_rate(s->device, 1, t->telemetry, 0) != NGX_OK) {
-        ngx_iot_mqtt_end(s, NGX_IOT_MQTT_RATE_TOO_HIGH);
-        return NGX_IOT_MQTT_QUOTA;
+        ngx_iot_mqtt_end_after(s, pub->in, NGX_IOT_MQTT_RATE_TOO_HIGH);
+        return NGX_AGAIN;
     }
 
     call.topic = t;

@@ -63,10 +63,11 @@ ngx_iot_mqtt_tb_save(ngx_iot_mqtt_tb_call_t *call, ngx_uint_t scope)
         && ngx_iot_device_rate(op->device, 0, 0, op->points.n) != NGX_OK)
     {
         ngx_iot_add(points_refused, op->points.n);
-        ngx_iot_mqtt_end(op->session, NGX_IOT_MQTT_RATE_TOO_HIGH);
         ngx_iot_mqtt_tb_op_free(op);
 
-        return NGX_IOT_MQTT_QUOTA;
+        ngx_iot_mqtt_end_after(call->session, call->pub->in,
+                               NGX_IOT_MQTT_RATE_TOO_HIGH);
+        return NGX_AGAIN;
     }
 
     if (rc == NGX_OK) {

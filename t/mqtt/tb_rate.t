@@ -75,6 +75,36 @@ is_deeply(until_end('two', 4, 10), [3, 'CLOSED'], '3.1.1 is closed');
 is_deeply(until_end('one', 4, 10), [0, 'CLOSED'],
     'a new connection does not help');
 
+# all at once: what was stored is acknowledged before the end
+sub pipelined {
+    my ($name, $version, $qos) = @_;
+    my $c = IotTest::TbMqtt->connect($t, user => $name, version => $version);
+    my @ids = map { $c->publish('v1/devices/me/telemetry',
+        "{\"pipe$_\":1}", qos => $_ > 3 ? $qos : 1) } 1 .. 8;
+    my @got;
+
+    while (my $packet = $c->packet) {
+        push @got, $packet->{type} eq 'PUBACK' ? $packet->{id}
+            : $packet->{type} eq 'DISCONNECT' ? sprintf('%02x',
+                $packet->{reason}) : $packet->{type};
+        last if $packet->{type} eq 'CLOSED';
+    }
+
+    is(scalar(grep { /^pipe/ } keys %{$t->typed($name)}), 3,
+        "$name: three are stored");
+
+    return \@got;
+}
+
+
+$t->add_devices(map { "pipe$_" } 1 .. 4);
+is_deeply(pipelined('pipe1', 5, 1), [1, 2, 3, '96', 'CLOSED'],
+    'publishes at once: those before are acknowledged');
+is_deeply(pipelined('pipe2', 4, 1), [1, 2, 3, 'CLOSED'], 'in 3.1.1 too');
+is_deeply(pipelined('pipe3', 5, 0), [1, 2, 3, '96', 'CLOSED'],
+    'before one of QoS 0 that is too many');
+is_deeply(pipelined('pipe4', 4, 2), [1, 2, 3, 'CLOSED'], 'or of QoS 2');
+
 limits('DeviceTelemetryMsg' => '2:3600');
 is_deeply(until_end('one', 5, 10), [2, '96'], 'messages of telemetry');
 
