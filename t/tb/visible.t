@@ -106,5 +106,20 @@ is(ref(ok200('GET', '/api/whiteLabel/whiteLabelParams', $customer)
 is($t->get('/api/whiteLabel/whiteLabelParams')->status, 401,
     'for those who are in');
 
+# texts of mails
+
+my $texts = { 'reset-password' => { subject => 'New', text => '{{link}}' } };
+
+is_deeply(ok200('GET', '/api/whiteLabel/mailTemplates', $tenant), {},
+    'a tenant has no texts of its own');
+is_deeply(ok200('POST', '/api/whiteLabel/mailTemplates', $tenant, $texts),
+    $texts, 'until it sets some');
+is_deeply(ok200('GET', '/api/whiteLabel/mailTemplates', $tenant), $texts,
+    'which are kept');
+is($t->get('/api/whiteLabel/mailTemplates', token => $customer)->status, 403,
+    'customers have no say');
+is($t->post('/api/whiteLabel/mailTemplates', token => $tenant, json => [])
+    ->status, 400, 'an object');
+
 $t->finish;
 done_testing();

@@ -672,6 +672,10 @@ ngx_http_iot_route_t  ngx_http_iot_tb_routes[] = {
                         "white_label", READ),
     ngx_http_iot_tb_sql(GET, "whiteLabel/whiteLabelParams", ANY,
                         "white_label", READ),
+    ngx_http_iot_tb_sql(GET, "whiteLabel/mailTemplates", TEN,
+                        "mail_templates", READ),
+    ngx_http_iot_tb_sql(POST, "whiteLabel/mailTemplates", TEN,
+                        "mail_templates_save", BODY),
 
     /* self-registration */
 

@@ -150,3 +150,33 @@ BEGIN
                                 "accentPalette":null}}'::json;
 END
 $$;
+
+
+-- The mail templates of the tenant, as one object: those that it has made.
+
+CREATE OR REPLACE FUNCTION tb.mail_templates(p iot.principal, path text[],
+    query json, body json) RETURNS json
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM iot.enter(p);
+    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+
+    RETURN iot.setting_value(p.tenant_id, 'mail.templates');
+END
+$$;
+
+
+CREATE OR REPLACE FUNCTION tb.mail_templates_save(p iot.principal,
+    path text[], query json, body json) RETURNS json
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM iot.enter(p);
+    PERFORM iot.need_role(p, 'TENANT_ADMIN');
+    PERFORM tb.need_object(body);
+    PERFORM iot.setting_set(p, 'mail.templates', body);
+
+    RETURN iot.setting_value(p.tenant_id, 'mail.templates');
+END
+$$;
