@@ -255,7 +255,12 @@ ngx_http_iot_tb_error(ngx_http_iot_call_t *call, ngx_iot_error_t *err,
     u_char      *p;
     ngx_time_t  *tp;
 
-    if (call->route && (call->route->flags & NGX_HTTP_IOT_TEXT_ERRORS)) {
+    /* who it is is asked before the routes that answer in plain text */
+
+    if (call->route
+        && (call->route->flags & NGX_HTTP_IOT_TEXT_ERRORS)
+        && err->status != NGX_HTTP_UNAUTHORIZED)
+    {
 
         p = ngx_pnalloc(call->pool, err->message.len + 1);
         if (p == NULL) {
