@@ -43,6 +43,7 @@ HELPER   := $(BUILD)/iot-helper
 # tests and iotctl take the module from here, whatever is installed
 export IOT_MODULE ?= $(MODULE)
 export IOT_UNIT   := $(BUILD)/unit
+export IOT_HELPER ?= $(BUILD)/iot-helper
 
 .PHONY: all deps run-deps build module run start stop reload status doctor test unit \
         unit-build fuzz fuzz-build settings-doc bench install dist clean help
