@@ -59,6 +59,7 @@ typedef struct {
     ngx_queue_t             waiting;      /* the last one may be added to */
     ngx_iot_batch_t        *flying;
     ngx_uint_t              shy;
+    ngx_iot_batch_answer_pt answer;
 } ngx_iot_batch_writer_t;
 
 
@@ -78,6 +79,8 @@ static ngx_int_t ngx_iot_batch_arrays(ngx_iot_db_call_t *call,
     ngx_iot_batch_kind_t *kind, ngx_str_t **rows, ngx_uint_t n);
 static ngx_int_t ngx_iot_batch_copy(ngx_iot_db_call_t *call,
     ngx_str_t **rows, ngx_uint_t n);
+static void ngx_iot_batch_answered(ngx_iot_batch_t *batch,
+    ngx_iot_db_call_t *call);
 static void ngx_iot_batch_sent(ngx_iot_db_call_t *call);
 static ngx_uint_t ngx_iot_batch_bad_data(ngx_iot_db_call_t *call);
 static void ngx_iot_batch_settle(ngx_iot_batch_t *batch,
@@ -148,6 +151,13 @@ ngx_iot_batch_register(ngx_iot_batch_kind_t *kind)
     ngx_queue_init(&writer->waiting);
 
     return ngx_iot_batch_nkinds++;
+}
+
+
+void
+ngx_iot_batch_on_answer(ngx_uint_t kind, ngx_iot_batch_answer_pt answer)
+{
+    ngx_iot_batch_writers[kind].answer = answer;
 }
 
 
@@ -688,6 +698,32 @@ ngx_iot_batch_copy(ngx_iot_db_call_t *call, ngx_str_t **rows, ngx_uint_t n)
 
 
 static void
+ngx_iot_batch_answered(ngx_iot_batch_t *batch, ngx_iot_db_call_t *call)
+{
+    off_t                    n;
+    ngx_iot_batch_answer_pt  answer;
+
+    answer = ngx_iot_batch_writers[batch->kind].answer;
+
+    if (answer == NULL
+        || batch->copying
+        || call->result == NULL
+        || PQntuples(call->result) != 1
+        || PQgetisnull(call->result, 0, 0))
+    {
+        return;
+    }
+
+    n = ngx_atoof((u_char *) PQgetvalue(call->result, 0, 0),
+                  PQgetlength(call->result, 0, 0));
+
+    if (n != NGX_ERROR) {
+        answer(n);
+    }
+}
+
+
+static void
 ngx_iot_batch_sent(ngx_iot_db_call_t *call)
 {
     uint32_t                half;
@@ -708,6 +744,8 @@ ngx_iot_batch_sent(ngx_iot_db_call_t *call)
         if (batch->copying) {
             ngx_iot_count(batches_copy);
         }
+
+        ngx_iot_batch_answered(batch, call);
 
         batch->nranges--;
         batch->no_copy = 0;

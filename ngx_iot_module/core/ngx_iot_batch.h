@@ -68,6 +68,11 @@ void ngx_iot_batch_exit_process(ngx_cycle_t *cycle);
 /* Make a kind known to this worker; returns its number. */
 ngx_uint_t ngx_iot_batch_register(ngx_iot_batch_kind_t *kind);
 
+/* Called with the number that the upsert has answered, after its commit. */
+typedef void (*ngx_iot_batch_answer_pt)(off_t n);
+
+void ngx_iot_batch_on_answer(ngx_uint_t kind, ngx_iot_batch_answer_pt answer);
+
 /*
  * Begin an entry: all of its rows are committed together or not at all.
  * NULL: too much is waiting already (answer 503, or stop reading).

@@ -161,7 +161,7 @@ static ngx_iot_metric_t  ngx_iot_metric_table[] = {
     ngx_iot_metric("iot_mqtt_publish_total", "direction=\"out\"", "counter",
                    "PUBLISH packets.", mqtt_publish_sent),
     ngx_iot_metric("iot_mqtt_publish_dropped_total", "", "counter",
-                   "Messages that a slow client did not get.",
+                   "Messages that a client had no room for.",
                    mqtt_publish_dropped),
     ngx_iot_metric("iot_mqtt_publish_refused_total", "", "counter",
                    "Messages that a rule forbade.", mqtt_publish_refused),

@@ -45,6 +45,7 @@ typedef struct {
 } ngx_iot_mqtt_share_t;
 
 
+static void ngx_iot_mqtt_store_dropped(off_t n);
 static ngx_uint_t ngx_iot_mqtt_store_share(ngx_iot_bus_message_t *msg,
     ngx_iot_topic_match_t *match, ngx_uint_t *i, ngx_iot_mqtt_share_t *share);
 static void ngx_iot_mqtt_store_member(ngx_iot_bus_message_t *msg,
@@ -138,12 +139,24 @@ ngx_int_t
 ngx_iot_mqtt_store_init_process(ngx_cycle_t *cycle)
 {
     ngx_iot_mqtt_queue_batch = ngx_iot_batch_register(&ngx_iot_mqtt_queue_kind);
+    ngx_iot_batch_on_answer(ngx_iot_mqtt_queue_batch,
+                            ngx_iot_mqtt_store_dropped);
+
     ngx_iot_mqtt_mark_batch = ngx_iot_batch_register(&ngx_iot_mqtt_mark_kind);
     ngx_iot_mqtt_held_batch = ngx_iot_batch_register(&ngx_iot_mqtt_held_kind);
     ngx_iot_mqtt_retain_batch =
         ngx_iot_batch_register(&ngx_iot_mqtt_retain_kind);
 
     return NGX_OK;
+}
+
+
+/* messages for sessions that have their share already */
+
+static void
+ngx_iot_mqtt_store_dropped(off_t n)
+{
+    ngx_iot_add(mqtt_publish_dropped, n);
 }
 
 

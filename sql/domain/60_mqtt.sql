@@ -13,6 +13,9 @@ DROP FUNCTION IF EXISTS iot.mqtt_store(bigint[], bigint[], smallint[],
 DROP FUNCTION IF EXISTS iot.mqtt_store(bigint[], bigint[], smallint[],
     integer[], bytea[], text[], bytea[], bytea[], text[], bigint[], bigint[],
     integer[], text[]);
+DROP FUNCTION IF EXISTS iot.mqtt_store(bigint[], bigint[], smallint[],
+    integer[], bytea[], text[], bytea[], bytea[], text[], bigint[], bigint[],
+    text[]);
 
 
 -- Sessions end.  What waits for them in shared subscriptions goes to another
@@ -262,16 +265,18 @@ $$;
 
 
 -- Messages for sessions, in groups.  A session that has gone, or that has its
--- share of them already, gets none.
+-- share of them already, gets none: the latter are counted.
 
 CREATE OR REPLACE FUNCTION iot.mqtt_store(sessions bigint[], ids bigint[],
     qoss smallint[], flagss integer[], subs bytea[], topics text[],
     payloads bytea[], propss bytea[], publishers text[], times bigint[],
     expiries bigint[], shares text[])
-RETURNS void
+RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = iot, pg_temp
 AS $$
+DECLARE
+    dropped  bigint;
 BEGIN
     WITH waits AS (
         SELECT q.session, count(*) AS messages,
@@ -289,19 +294,28 @@ BEGIN
                      publisher, published, expires, share)
         WINDOW in_order AS (PARTITION BY n.session ORDER BY n.id
                             ROWS UNBOUNDED PRECEDING)
+    ), due AS (
+        SELECT n.*,
+               (s.max_messages = 0
+                OR COALESCE(w.messages, 0) + n.messages <= s.max_messages)
+               AND (s.max_bytes = 0
+                    OR COALESCE(w.bytes, 0) + n.bytes <= s.max_bytes) AS fits
+          FROM new n
+          JOIN iot.mqtt_session s ON s.nr = n.session
+          LEFT JOIN waits w ON w.session = n.session
+    ), stored AS (
+        INSERT INTO iot.mqtt_queue (session, id, qos, flags, ids, topic,
+                                    payload, props, publisher, published,
+                                    expires, share)
+        SELECT n.session, n.id, n.qos, n.flags, n.subs, n.topic, n.payload,
+               n.props, n.publisher, n.published, n.expires, n.share
+          FROM due n
+         WHERE n.fits
+            ON CONFLICT DO NOTHING
     )
-    INSERT INTO iot.mqtt_queue (session, id, qos, flags, ids, topic, payload,
-                                props, publisher, published, expires, share)
-    SELECT n.session, n.id, n.qos, n.flags, n.subs, n.topic, n.payload,
-           n.props, n.publisher, n.published, n.expires, n.share
-      FROM new n
-      JOIN iot.mqtt_session s ON s.nr = n.session
-      LEFT JOIN waits w ON w.session = n.session
-     WHERE (s.max_messages = 0
-            OR COALESCE(w.messages, 0) + n.messages <= s.max_messages)
-           AND (s.max_bytes = 0
-                OR COALESCE(w.bytes, 0) + n.bytes <= s.max_bytes)
-        ON CONFLICT DO NOTHING;
+    SELECT count(*) INTO dropped FROM due n WHERE NOT n.fits;
+
+    RETURN dropped;
 END
 $$;
 

@@ -68,6 +68,13 @@ sub check {
 }
 
 
+# messages that were dropped, of all workers
+sub dropped {
+    return $t->get('/metrics')->body
+        =~ /^iot_mqtt_publish_dropped_total(?:\{\})? (\d+)$/m ? $1 : -1;
+}
+
+
 # what is wrong
 for (['iot_mqtt_max_qos 3;', 'must be between 0 and 2'],
      ['iot_mqtt_max_qos two;', 'invalid number'],
@@ -167,6 +174,9 @@ $s->subscribe('st', 1);
 $s->send(14, 0, '');
 is($s->packet, 'closed', 'leaves');
 
+my $dropped = dropped();
+
+
 for my $i (1 .. 6) {
     $p->publish('st', "s$i", qos => 1, id => $i);
     is($p->packet, '40 02 ' . hex_of(u16($i)), "acknowledged $i");
@@ -175,6 +185,7 @@ for my $i (1 .. 6) {
 $s = $t->mqtt(4, 'away', clean => 0);
 is($s->message, "st s$_", "s$_ was kept") for 1 .. 4;
 is($s->packet(0.3), '', 'the newest were not');
+is(dropped() - $dropped, 2, '... and are counted');
 $s->send(14, 0, '');
 is($s->packet, 'closed', 'leaves');
 $p->publish('st', 'y' x 600, qos => 1, id => $_) for 1, 2;

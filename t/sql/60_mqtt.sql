@@ -6,7 +6,7 @@
 
 BEGIN;
 
-SELECT plan(35);
+SELECT plan(36);
 
 \ir fixture/telemetry.sql
 RESET ROLE;
@@ -143,6 +143,14 @@ SELECT is(pg_temp.store('far', 'a', 'b', 'c', 'd'), 'a b c',
     'three messages wait');
 SELECT is(pg_temp.store('ever', 'a', 'twentytwentytwenty12', 'b'), 'a',
     'no more than twenty bytes');
+SELECT is(iot.mqtt_store(array_agg(s.nr), array_agg(p.ord),
+              array_agg(1::smallint), array_agg(0), array_agg(NULL::bytea),
+              array_agg('t'::text), array_agg('x'::bytea),
+              array_agg(NULL::bytea), array_agg('p'::text),
+              array_agg(0::bigint), array_agg(0::bigint),
+              array_agg(NULL::text)), 3::bigint, 'those that do not are counted')
+  FROM (SELECT s.nr FROM iot.mqtt_session s WHERE s.client_id = 'far'
+        UNION ALL SELECT -1) s, generate_series(100, 102) AS p (ord);
 
 SELECT * FROM finish();
 ROLLBACK;
