@@ -300,17 +300,19 @@ ngx_iot_mqtt_connect_go(ngx_iot_mqtt_connecting_t *cn, ngx_int_t rc)
         return;
     }
 
-    if (rc == NGX_OK && cn->connect.will && !cn->willed) {
-        cn->willed = 1;
-        rc = ngx_iot_mqtt_connect_will(cn);
-    }
-
     if (rc == NGX_OK) {
         rc = ngx_iot_mqtt_identify_tenant(cn);
 
         if (rc == NGX_AGAIN) {
             return;
         }
+    }
+
+    /* after the rules of the tenant are known */
+
+    if (rc == NGX_OK && cn->connect.will && !cn->willed) {
+        cn->willed = 1;
+        rc = ngx_iot_mqtt_connect_will(cn);
     }
 
     if (rc == NGX_OK && s->ref == 0) {

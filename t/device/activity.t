@@ -74,7 +74,9 @@ $t->sql('UPDATE iot.device_state SET inactive_at = 0');
 $t->telemetry('{"a":2}');
 $t->wait_for(10, sub { state_of('lastActivityTime') > $last });
 sleep(0.8);
-is($t->value('SELECT iot.maintain_activity()'), 1, 'one is silent');
+
+# the workers look too, and may have been first
+$t->sql('SELECT iot.maintain_activity()');
 is(state_of('active'), 'false', 'inactive');
 cmp_ok(state_of('inactivityAlarmTime'), '>=', $last, 'inactivityAlarmTime');
 is($t->value('SELECT iot.maintain_activity()'), 0, 'once');

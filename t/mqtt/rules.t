@@ -193,6 +193,18 @@ ok($t->wait_for(5, sub {
     !$t->value('SELECT count(*) FROM iot.mqtt_queue')
 }), 'and nothing stays behind');
 
+# --- wills are publishes
+
+$source = $t->mqtt(5, 'source', port => $port, %admin);
+rules('deny publish any plant/will/#');
+becomes(sub { published($source, 'plant/will/x') }, '87', 'a rule');
+like($t->mqtt(5, 'willing', port => $port, %admin, will => {
+    topic => 'plant/will/x', payload => 'x' })->{connack},
+    qr/^20 \w+ 00 87/, 'holds for wills');
+is($t->mqtt(4, 'willing', port => $port, %admin, will => {
+    topic => 'plant/other', payload => 'x' })->{connack},
+    '20 02 00 00', 'not for others');
+
 # --- the rules of the server are those of tenants that have none
 
 rules();

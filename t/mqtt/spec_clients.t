@@ -2,8 +2,7 @@
 
 # Copyright (C) the ngx_iot authors
 
-# What paho and mosquitto see of MQTT 5.0, and the same over TLS and WebSocket
-# with TLS where they have a name and a password.
+# What paho and mosquitto see of MQTT 5.0, over TLS with a name and a password.
 
 use strict;
 use warnings;
