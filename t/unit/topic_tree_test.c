@@ -671,7 +671,7 @@ test_walk(void **state)
 static void
 test_sub_of(void **state)
 {
-    int                   i, owner[20];
+    int                   i, owner[20] = { 0 };
     ngx_str_t             a, b, none, group;
     ngx_iot_topic_sub_t   sub[20], other, shared, *found;
 
